@@ -1,0 +1,166 @@
+"""`Value`: a number that remembers how it was computed, and the backward pass over that memory.
+
+Each operation makes a node that holds its result and its operands, in order. From a loss one can
+therefore walk back over everything it depends on, and the chain rule,
+
+    operand.grad += ∂node/∂operand * node.grad        (node.grad is ∂loss/∂node)
+
+applied from the loss back to the leaves, gives the derivative by every node. The local derivatives come
+from the table in `ops`; nothing here knows any particular operation.
+"""
+
+from typing import Any
+
+from .number import Number, give_operators
+from .ops import Op, number
+
+_new = object.__new__
+
+
+class Value(Number):
+    """A scalar with a gradient: a leaf made by the user, or the result of an operation on others.
+
+    `data` is its number, a float; `grad` is the derivative by it of the last value on which `backward`
+    was called, 0.0 before. `name` is for people: it appears in pictures and messages.
+
+    Raises TypeError if `data` is not a real number.
+
+    >>> x = Value(3.0, name="x")
+    >>> y = x**2 + 1
+    >>> y.backward()
+    >>> y.data, x.grad
+    (10.0, 6.0)
+    """
+
+    # A node is plain data: no closure and no reference cycle, so a graph is freed as soon as its
+    # root is dropped. The garbage collector's work grows with the number of containers, so the operands
+    # are no tuple if they can do without: (_a, _b) is (Value, None), (Value, Value) or (Value, float),
+    # a float being a constant; for any other operation it is (None, tuple of operands), for a leaf
+    # (None, None). __dict__ takes the name and whatever else users set.
+    __slots__ = ("__dict__", "_a", "_b", "_data", "_grad", "op")
+
+    op: Op | None  # the row of the table that made this node; None for a leaf
+    name: str = ""
+
+    def __init__(self, data: float, name: str = "", *, label: str = ""):
+        self.data = data
+        self._grad = 0.0
+        self.op = None
+        self._a = None
+        self._b = None
+        if name or label:
+            self.label = name or label
+
+    @property
+    def data(self) -> float:
+        return self._data
+
+    @data.setter
+    def data(self, data: float) -> None:
+        self._data = data if type(data) is float else number(data, "Value")
+
+    @property
+    def grad(self) -> float:
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: float) -> None:
+        self._grad = grad if type(grad) is float else number(grad, "Value.grad")
+
+    @property
+    def operands(self) -> "tuple[Value | float, ...]":
+        """What the operation was applied to, in order; a constant is a float. () for a leaf."""
+        if self._a is None:
+            return self._b or ()
+        return (self._a,) if self._b is None else (self._a, self._b)
+
+    def partials(self) -> tuple[float, ...]:
+        """∂self/∂operand for each operand, at the present data: the numbers on the edges of the graph."""
+        numbers = tuple(x._data if isinstance(x, Value) else x for x in self.operands)
+        return tuple(partial(*numbers, self._data) for partial in self.op.partials) if self.op else ()
+
+    def backward(self) -> None:
+        """Compute ∂self/∂node for every node that `self` was computed from.
+
+        The derivative is *added* to the `grad` of each leaf, so that the gradients of a minibatch
+        accumulate until `zero_grad`; on every other node it is *set*, so that calling twice is not wrong.
+        """
+        order = topological(self)
+        for node in order:
+            if node.op is not None:
+                node._grad = 0.0
+        self._grad = 1.0 if self.op is not None else self._grad + 1.0
+        # Operands come before results in `order`, so in reverse every node has received all its
+        # contributions by the time it passes them on.
+        for node in reversed(order):
+            if node.op is None:
+                continue
+            partials = node.op.partials
+            a, b, out, grad = node._a, node._b, node._data, node._grad
+            if b is None:
+                a._grad += partials[0](a._data, out) * grad
+            elif type(b) is float:
+                a._grad += partials[0](a._data, b, out) * grad
+            elif a is not None:
+                by_a, by_b = partials
+                x, y = a._data, b._data
+                a._grad += by_a(x, y, out) * grad
+                b._grad += by_b(x, y, out) * grad
+            else:
+                numbers = [x._data if isinstance(x, Value) else x for x in b]
+                for x, partial in zip(b, partials, strict=True):
+                    if isinstance(x, Value):
+                        x._grad += partial(*numbers, out) * grad
+
+    def zero_grad(self) -> None:
+        """Set `grad` to 0.0 on this node and on every node it was computed from."""
+        for node in topological(self):
+            node._grad = 0.0
+
+    @staticmethod
+    def _record(op: Op, operands: tuple[Any, ...]) -> "Value":
+        """The node of `op` applied to Values and numbers. Raises DomainError and TypeError."""
+        operands = tuple(x if isinstance(x, Value) else number(x, op.name) for x in operands)
+        numbers = tuple(x._data if isinstance(x, Value) else x for x in operands)
+        node: Value = _new(Value)
+        node._data = data = op.value(*numbers)
+        if data != data:
+            op.check(numbers, tuple(getattr(x, "name", "") for x in operands))
+        node._grad = 0.0
+        node.op = op
+        if isinstance(operands[0], Value) and op.arity <= 2:
+            node._a, node._b = operands if op.arity == 2 else (*operands, None)
+        else:
+            node._a, node._b = None, operands
+        return node
+
+
+def topological(*roots: Value) -> list[Value]:
+    """Every node the roots were computed from and the roots, once each, operands before results.
+
+    The order is the same in every run: first operands first. Linear in the number of edges, no recursion.
+    """
+    order: list[Value] = []
+    seen: set[Value] = set()
+    path: list[Value] = []  # from a root down to where the walk is
+    for root in roots:
+        node: Any = root
+        while True:
+            while node is not None and node not in seen:
+                seen.add(node)
+                path.append(node)
+                node = node._a
+            if not path:
+                break
+            b = path[-1]._b
+            if type(b) is tuple:
+                b = next((x for x in b if isinstance(x, Value) and x not in seen), None)
+            if b is None or type(b) is float or b in seen:
+                order.append(path.pop())
+                node = None
+            else:
+                node = b
+    return order
+
+
+give_operators(Value)

@@ -1,0 +1,270 @@
+"""How a `Value` behaves as a Python number: operators, comparisons, conversions, numpy, copies, pickles."""
+
+import operator
+from collections.abc import Callable
+from contextvars import ContextVar
+from numbers import Real
+from typing import Any
+
+from .ops import FUNCTIONS, TABLE, Op
+
+_OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "pow": "pow"}
+
+# numpy's name of an operation -> the row's name, where they differ
+_NUMPY = {
+    "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
+    "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "divide": "div", "fabs": "abs",
+    "float_power": "pow", "multiply": "mul", "negative": "neg", "power": "pow", "subtract": "sub",
+    "true_divide": "div",
+}  # fmt: skip
+_NUMPY_COMPARISONS = {
+    "equal": operator.eq, "not_equal": operator.ne, "less": operator.lt, "less_equal": operator.le,
+    "greater": operator.gt, "greater_equal": operator.ge,
+}  # fmt: skip
+_NUMPY_OPERATORS = {
+    "positive": operator.pos, "square": lambda x: x**2, "reciprocal": lambda x: 1.0 / x,
+}  # fmt: skip
+
+
+class Number:
+    """What `Value` inherits: everything of a number that needs to know nothing of the graph."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        name = f", name={self.name!r}" if self.name else ""
+        return f"Value(data={self._data}, grad={self._grad}{name})"
+
+    def _repr_html_(self) -> str:
+        import html
+
+        cells = [self.name or "Value", self._op, f"data {self._data:.6g}", f"grad {self._grad:+.6g}"]
+        tds = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells if cell)
+        return f"<table><tr>{tds}</tr></table>"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data, spec) if spec else repr(self)
+
+    def __float__(self) -> float:
+        return self._data
+
+    def __int__(self) -> int:
+        return int(self._data)
+
+    def __bool__(self) -> bool:
+        return self._data != 0.0
+
+    def __round__(self, digits: int | None = None) -> float:
+        return round(self._data, digits)
+
+    def __pos__(self) -> "Number":
+        return self
+
+    # Comparisons are of data; == and hash stay those of the object, so Values live in sets and dicts.
+
+    def __lt__(self, other: Any) -> bool:
+        return self._data < float(other) if isinstance(other, (Number, Real)) else NotImplemented
+
+    def __le__(self, other: Any) -> bool:
+        return self._data <= float(other) if isinstance(other, (Number, Real)) else NotImplemented
+
+    def __gt__(self, other: Any) -> bool:
+        return self._data > float(other) if isinstance(other, (Number, Real)) else NotImplemented
+
+    def __ge__(self, other: Any) -> bool:
+        return self._data >= float(other) if isinstance(other, (Number, Real)) else NotImplemented
+
+    # micrograd's names, so that code written for it runs as it is.
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    @label.setter
+    def label(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def _op(self) -> str:
+        return self.op.symbol if self.op else ""
+
+    @property
+    def _prev(self) -> tuple["Number", ...]:
+        return tuple(x if isinstance(x, Number) else type(self)(x) for x in self.operands)
+
+    # numpy hands its operations to us, so that np.exp(v), array * v and np.float64(2) * v record nodes.
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        import numpy
+
+        name = ufunc.__name__
+        function = (
+            FUNCTIONS.get(_NUMPY.get(name, name))
+            or _NUMPY_OPERATORS.get(name)
+            or _NUMPY_COMPARISONS.get(name)
+        )
+        if function is None or method != "__call__" or options:
+            return NotImplemented
+        arrays = []
+        for x in inputs:
+            array = numpy.empty((), object) if isinstance(x, Number) else numpy.asarray(x)
+            if isinstance(x, Number):
+                array[()] = x
+            arrays.append(array)
+        if any(array.ndim for array in arrays):
+            result = numpy.frompyfunc(function, len(arrays), 1)(*arrays)
+            if name in _NUMPY_COMPARISONS:
+                result = result.astype(bool)
+        else:
+            result = function(*(array.item() for array in arrays))
+        if out is None:
+            return result
+        if out[0].dtype != object:
+            raise TypeError(
+                f"numpy.{name} cannot put Values into an array of {out[0].dtype}; "
+                "make the array with dtype=object, or write a = a * v instead of a *= v"
+            )
+        out[0][...] = result
+        return out[0]
+
+    # Copies and pickles, without recursion: a chain of a million nodes can be copied too.
+
+    def __copy__(self) -> "Number":
+        clone = _blank(type(self))
+        clone.__setstate__(self._state())
+        return clone
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        from copy import deepcopy
+
+        from .engine import topological
+
+        def copied(x: Any) -> Any:
+            return tuple(map(copied, x)) if type(x) is tuple else memo[id(x)] if isinstance(x, Number) else x
+
+        for node in topological(self):
+            if id(node) not in memo:
+                data, grad, op, a, b, attributes = node._state()
+                clone = memo[id(node)] = _blank(type(node))
+                clone.__setstate__((data, grad, op, copied(a), copied(b), deepcopy(attributes, memo)))
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # A pickle saves what an object refers to before its state. So the ancestors are named first, in
+        # an order in which each finds its operands already saved; they themselves then need no such list.
+        if self.op is None or _ancestors_are_saved.get():
+            return _blank, (type(self),), self._state()
+        from .engine import topological
+
+        ancestors = topological(self)[:-1]
+        return _blank, (type(self), _Saved(True), ancestors, _Saved(False)), self._state()
+
+    def _state(self) -> tuple[Any, ...]:
+        return self._data, self._grad, self.op, self._a, self._b, self.__dict__
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._data, self._grad, self.op, self._a, self._b, attributes = state
+        self.__dict__.update(attributes)
+
+
+_ancestors_are_saved = ContextVar("ancestors_are_saved", default=False)
+
+
+class _Saved:
+    """Sets the flag at the moment the pickler comes to it."""
+
+    def __init__(self, flag: bool):
+        self.flag = flag
+
+    def __reduce__(self) -> Any:
+        _ancestors_are_saved.set(self.flag)
+        return bool, ()
+
+
+def _blank(cls: type, *ignored: Any) -> Any:
+    return object.__new__(cls)
+
+
+# ---- operators and methods, made from the table ----------------------------------------------------
+
+
+def give_operators(cls: Any) -> None:
+    """Give the node class its operators and one method for each function of the table.
+
+    They do what `cls._record` does, written out for one and two operands because this is the hot path.
+    """
+    new = object.__new__
+
+    def unary(op: Op) -> Callable[[Any], Any]:
+        value = op.value
+
+        def method(self: Any) -> Any:
+            data = value(self._data)
+            if data != data:
+                return cls._record(op, (self,))
+            node = new(cls)
+            node._data = data
+            node._grad = 0.0
+            node.op = op
+            node._a = self
+            node._b = None
+            return node
+
+        return method
+
+    def binary(op: Op, otherwise: Callable[[Op, tuple[Any, ...]], Any]) -> Callable[[Any, Any], Any]:
+        value = op.value
+
+        def method(self: Any, other: Any) -> Any:
+            if type(other) is cls:
+                data = value(self._data, other._data)
+            elif type(other) is float or type(other) is int:
+                other = float(other)
+                data = value(self._data, other)
+            else:
+                return otherwise(op, (self, other))
+            if data != data:
+                return cls._record(op, (self, other))
+            node = new(cls)
+            node._data = data
+            node._grad = 0.0
+            node.op = op
+            node._a = self
+            node._b = other
+            return node
+
+        return method
+
+    def n_ary(op: Op) -> Callable[..., Any]:
+        return lambda *operands: cls._record(op, operands)
+
+    def reflected(op: Op) -> Callable[[Any, Any], Any]:
+        return lambda self, other: operate(op, (other, self))
+
+    def operate(op: Op, operands: tuple[Any, ...]) -> Any:
+        """An operator says NotImplemented to what is no number, for then the other operand may know."""
+        return cls._record(op, operands) if all(isinstance(x, (cls, Real)) for x in operands) else NotImplemented
+
+    for dunder, name in _OPERATORS.items():
+        setattr(cls, f"__{dunder}__", binary(TABLE[name], operate))
+        setattr(cls, f"__r{dunder}__", reflected(TABLE[name]))
+    cls.__neg__ = unary(TABLE["neg"])
+    cls.__abs__ = unary(TABLE["abs"])
+
+    recorders: dict[Op, Callable[..., Any]] = {}
+    for op in TABLE.values():
+        if op.arity == 1:
+            recorders[op] = unary(op)
+        elif op.arity == 2:
+            recorders[op] = binary(op, cls._record)
+        else:
+            recorders[op] = n_ary(op)
+    cls._recorders = recorders
+
+    numpy_names = {ours: theirs for theirs, ours in _NUMPY.items()}
+    for name, function in FUNCTIONS.items():
+        method = recorders[TABLE[name]]
+        method.__name__, method.__doc__, method.__defaults__ = name, function.__doc__, function.__defaults__
+        setattr(cls, name, method)
+        if name in numpy_names:  # numpy calls these on the elements of an object array
+            setattr(cls, numpy_names[name], method)
