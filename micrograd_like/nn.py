@@ -35,9 +35,13 @@ class Module:
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """(path, parameter) pairs, in the order of the attributes, as ("layers.0.neurons.2.w.1", Value(…))."""
-        return list(_named(vars(self).items(), ""))
+        unique: dict[Value, str] = {}  # a parameter used in two places counts once
+        for name, parameter in _named(vars(self).items(), ""):
+            unique.setdefault(parameter, name)
+        return [(name, parameter) for parameter, name in unique.items()]
 
     def parameters(self) -> list[Value]:
+        """The parameters without their names."""
         return [parameter for _, parameter in self.named_parameters()]
 
     def zero_grad(self) -> None:
@@ -58,6 +62,15 @@ def _named(items: Any, prefix: str) -> Iterator[tuple[str, Value]]:
             yield from _named(item.items(), f"{path}.")
         elif isinstance(item, (list, tuple)):
             yield from _named(enumerate(item), f"{path}.")
+
+
+def _check_length(module: Module, x: Any, nin: int) -> None:
+    if not hasattr(x, "__len__"):
+        raise ValueError(
+            f"{type(module).__name__} takes a sequence of {nin} numbers, got {type(x).__name__} {x!r:.40}"
+        )
+    if len(x) != nin:
+        raise ValueError(f"{type(module).__name__} takes {nin} inputs, got {len(x)}")
 
 
 def _activation(activation: Activation) -> Callable[[Any], Any] | None:
@@ -93,9 +106,7 @@ class Neuron(Module):
 
     def __call__(self, x: Sequence[Any]) -> Value:
         """The output for one input: a sequence of nin numbers or Values. Raises ValueError for another length."""
-        if not hasattr(x, "__len__") or len(x) != len(self.w):
-            got = f"{len(x)}" if hasattr(x, "__len__") else f"{type(x).__name__} {x!r:.40}, not a sequence"
-            raise ValueError(f"this unit has {len(self.w)} inputs, got {got}")
+        _check_length(self, x, len(self.w))
         act = self.b
         for wi, xi in zip(self.w, x, strict=True):
             act = act + wi * xi
@@ -158,9 +169,7 @@ class MLP(Module):
 
     def __call__(self, x: Sequence[Any]) -> Any:
         """The outputs for one input of nin numbers or Values; a single one is returned by itself."""
-        if not hasattr(x, "__len__") or len(x) != self.sizes[0]:
-            got = f"{len(x)}" if hasattr(x, "__len__") else f"{type(x).__name__} {x!r:.40}, not a sequence"
-            raise ValueError(f"this MLP has {self.sizes[0]} inputs, got {got}")
+        _check_length(self, x, self.sizes[0])
         for depth, layer in enumerate(self.layers):
             x = [x] if depth and self.sizes[depth] == 1 else x  # a layer of one unit returned it unwrapped
             x = layer(x)
