@@ -95,8 +95,6 @@ class Number:
     # numpy hands its operations to us, so that np.exp(v), array * v and np.float64(2) * v record nodes.
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
-        import numpy
-
         name = ufunc.__name__
         function = (
             FUNCTIONS.get(_NUMPY.get(name, name))
@@ -105,18 +103,12 @@ class Number:
         )
         if function is None or method != "__call__" or options:
             return NotImplemented
-        arrays = []
-        for x in inputs:
-            array = numpy.empty((), object) if isinstance(x, Number) else numpy.asarray(x)
-            if isinstance(x, Number):
-                array[()] = x
-            arrays.append(array)
-        if any(array.ndim for array in arrays):
-            result = numpy.frompyfunc(function, len(arrays), 1)(*arrays)
-            if name in _NUMPY_COMPARISONS:
-                result = result.astype(bool)
+        if all(isinstance(x, (Number, Real)) for x in inputs):
+            result = function(*inputs)
         else:
-            result = function(*(array.item() for array in arrays))
+            result = _elementwise(function, inputs)
+            if name in _NUMPY_COMPARISONS and hasattr(result, "astype"):
+                result = result.astype(bool)
         if out is None:
             return result
         if out[0].dtype != object:
@@ -165,6 +157,18 @@ class Number:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._data, self._grad, self.op, self._a, self._b, attributes = state
         self.__dict__.update(attributes)
+
+
+def _elementwise(function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
+    import numpy
+
+    arrays = []
+    for x in inputs:
+        array = numpy.empty((), object) if isinstance(x, Number) else numpy.asarray(x)
+        if isinstance(x, Number):
+            array[()] = x
+        arrays.append(array)
+    return numpy.frompyfunc(function, len(arrays), 1)(*arrays)
 
 
 _ancestors_are_saved = ContextVar("ancestors_are_saved", default=False)

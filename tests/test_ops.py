@@ -156,21 +156,115 @@ def test_every_row_has_a_reference():
     assert set(REFERENCE) == set(ops.TABLE)
 
 
-@pytest.mark.parametrize("name", REFERENCE)
-def test_value_and_partials(name):
+def worst_errors(name: str) -> dict[object, tuple[float, tuple[float, ...]]]:
+    """For the value and for each partial (by operand): its largest error in ulp, and the point of it."""
     value, slopes, points = REFERENCE[name]
     op = ops.TABLE[name]
-    worst: dict[object, tuple[float, object]] = {"value": (0.0, None)} | {i: (0.0, None) for i in range(op.arity)}
+    worst: dict[object, tuple[float, tuple[float, ...]]] = dict.fromkeys(["value", *range(op.arity)], (0.0, ()))
     for point in points:
         exact = [mp.mpf(x) for x in point]
         true = value(*exact)
         out = op.value(*point)
         unit = UNIT_OF[name, "value"](*point) if (name, "value") in UNIT_OF else 0.0
-        worst["value"] = max(worst["value"], (ulps(out, true, unit), point), key=lambda pair: pair[0])
+        worst["value"] = max(worst["value"], (ulps(out, true, unit), point))
         if not mp.isnan(true) and 0 < abs(true) < 2**-1022 or abs(true) > 1.7e308:
             continue  # partials are promised where the value is a normal number or 0
         for i, slope in enumerate(slopes):
-            error = ulps(op.partials[i](*point, out), slope(*exact))
-            worst[i] = max(worst[i], (error, point), key=lambda pair: pair[0])
-    for part, (error, point) in worst.items():
+            worst[i] = max(worst[i], (ulps(op.partials[i](*point, out), slope(*exact)), point))
+    return worst
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_value_and_partials(name):
+    for part, (error, point) in worst_errors(name).items():
         assert error <= 4.0, f"{name}, {part}: {error:.1f} ulp at {point}"
+
+
+PLANTED = {
+    "a factor": lambda partial: lambda *args: 1.0000001 * partial(*args),
+    "the sign": lambda partial: lambda *args: -partial(*args),
+    "a summand": lambda partial: lambda *args: partial(*args) + 1e-12,
+}
+FLAT = {("where", 0), ("step", 0), ("compare", 0), ("compare", 1)}  # derivative 0: no factor changes it
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+@pytest.mark.parametrize("name", REFERENCE)
+def test_a_wrong_partial_is_caught(name, mistake, monkeypatch):
+    op = ops.TABLE[name]
+    right = op.partials
+    for i in range(op.arity):
+        if (name, i) in FLAT and mistake != "a summand":
+            continue
+        wrong = PLANTED[mistake](right[i])
+        monkeypatch.setattr(op, "partials", (*right[:i], wrong, *right[i + 1 :]))
+        assert worst_errors(name)[i][0] > 4.0
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_the_function_is_the_row(name):
+    """Numbers give floats and Values give Values, of the same number."""
+    op = ops.TABLE[name]
+    if name not in ops.FUNCTIONS:
+        return
+    function = ops.FUNCTIONS[name]
+    point = next(p for p in REFERENCE[name][2] if all(1e-3 < abs(x) < 1e3 for x in p) or name == "where")
+    of_numbers = function(*point)
+    of_values = function(*map(Value, point))
+    as_method = getattr(Value(point[0]), name)(*point[1:])
+    assert type(of_numbers) is float and type(of_values) is type(as_method) is Value
+    assert of_numbers == of_values.data == as_method.data == op.value(*point)
+    assert of_values.op is as_method.op is op
+    assert [type(x) for x in of_values.operands] == [Value] * op.arity
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_how_it_is_written(name):
+    op = ops.TABLE[name]
+    operands = ["α", "β", "γ"][: op.arity]
+    for template in (op.text, op.latex):
+        written = template.format(*operands)
+        assert all(operand in written for operand in operands)
+        assert written.count("{") == written.count("}")
+
+
+DOMAIN_ERRORS = [
+    (lambda: Value(-1.0, "p").log(), "log(p = -1.0) is not defined: the logarithm needs x ≥ 0"),
+    (lambda: ops.log(-1.0), "log(-1.0) is not defined: the logarithm needs x ≥ 0"),
+    (lambda: Value(-2.0).log1p(), "log1p(-2.0) is not defined: log(1 + x) needs x ≥ -1"),
+    (lambda: Value(-2.0, "q").sqrt(), "sqrt(q = -2.0) is not defined: the square root needs x ≥ 0"),
+    (lambda: Value(1.5).asin(), "asin(1.5) is not defined: it needs -1 ≤ x ≤ 1"),
+    (lambda: Value(0.5).acosh(), "acosh(0.5) is not defined: it needs x ≥ 1"),
+    (lambda: Value(inf).cos(), "cos(inf) is not defined: it needs a finite x"),
+    (
+        lambda: Value(-2.0, "base") ** 0.5,
+        "pow(base = -2.0, 0.5) is not defined: a negative base needs a whole exponent "
+        "(a power that is not real is never made complex)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), DOMAIN_ERRORS, ids=[text for _, text in DOMAIN_ERRORS])
+def test_domain_errors(call, message):
+    with pytest.raises(ops.DomainError) as error:
+        call()
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("name", sorted(set(ops.FUNCTIONS) - {"where"}))
+def test_nan_goes_through(name):
+    function, arity = ops.FUNCTIONS[name], ops.TABLE[name].arity
+    assert math.isnan(function(*[nan] * arity))
+    x = Value(nan)
+    function(x, *[0.5] * (arity - 1)).backward()
+    linear = {"add", "sub", "neg", "mul", "div"}
+    assert math.isnan(x.grad) or name in linear  # no healthy-looking slope at an undefined point
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "softplus", "tanh", "erf", "atan", "asinh", "relu", "exp", "sinh", "cosh"])
+@pytest.mark.parametrize("x", [1e3, -1e3, 1e308, -1e308, inf, -inf])
+def test_no_exception_at_any_magnitude(name, x):
+    v = Value(x)
+    out = getattr(v, name)()
+    out.backward()
+    assert not math.isnan(out.data) and not math.isnan(v.grad)
