@@ -164,9 +164,13 @@ def _elementwise(function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
 
     arrays = []
     for x in inputs:
-        array = numpy.empty((), object) if isinstance(x, Number) else numpy.asarray(x)
         if isinstance(x, Number):
+            array = numpy.empty((), object)
             array[()] = x
+        else:
+            array = numpy.asarray(x)
+            if array.dtype.kind in "biuf":
+                array = array.astype(float)  # whose elements are Python's floats
         arrays.append(array)
     return numpy.frompyfunc(function, len(arrays), 1)(*arrays)
 
