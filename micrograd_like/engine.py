@@ -9,6 +9,7 @@ applied from the loss back to the leaves, gives the derivative by every node. Th
 from the table in `ops`; nothing here knows any particular operation.
 """
 
+from _thread import RLock
 from typing import Any
 
 from .number import Number, give_operators
@@ -36,8 +37,8 @@ class Value(Number):
     # root is dropped. The garbage collector's work grows with the number of containers, so the operands
     # are no tuple if they can do without: (_a, _b) is (Value, None), (Value, Value) or (Value, float),
     # a float being a constant; for any other operation it is (None, tuple of operands), for a leaf
-    # (None, None). __dict__ takes the name and whatever else users set.
-    __slots__ = ("__dict__", "_a", "_b", "_data", "_grad", "op")
+    # (None, None). _mark belongs to `topological`. __dict__ takes the name and whatever else users set.
+    __slots__ = ("__dict__", "_a", "_b", "_data", "_grad", "_mark", "op")
 
     op: Op | None  # the row of the table that made this node; None for a leaf
     name: str = ""
@@ -48,6 +49,7 @@ class Value(Number):
         self.op = None
         self._a = None
         self._b = None
+        self._mark = None
         if name or label:
             self.label = name or label
 
@@ -95,17 +97,23 @@ class Value(Number):
         for node in reversed(order):
             if node.op is None:
                 continue
-            partials = node.op.partials
+            op = node.op
+            partials = op.partials
             a, b, out, grad = node._a, node._b, node._data, node._grad
             if b is None:
                 a._grad += partials[0](a._data, out) * grad
             elif type(b) is float:
                 a._grad += partials[0](a._data, b, out) * grad
             elif a is not None:
-                by_a, by_b = partials
-                x, y = a._data, b._data
-                a._grad += by_a(x, y, out) * grad
-                b._grad += by_b(x, y, out) * grad
+                if op.slopes:
+                    by_a, by_b = op.slopes
+                    a._grad += by_a * grad
+                    b._grad += by_b * grad
+                else:
+                    by_a, by_b = partials
+                    x, y = a._data, b._data
+                    a._grad += by_a(x, y, out) * grad
+                    b._grad += by_b(x, y, out) * grad
             else:
                 numbers = [x._data if isinstance(x, Value) else x for x in b]
                 for x, partial in zip(b, partials, strict=True):
@@ -128,6 +136,7 @@ class Value(Number):
             op.check(numbers, tuple(getattr(x, "name", "") for x in operands))
         node._grad = 0.0
         node.op = op
+        node._mark = None
         if isinstance(operands[0], Value) and op.arity <= 2:
             node._a, node._b = operands if op.arity == 2 else (*operands, None)
         else:
@@ -141,26 +150,30 @@ def topological(*roots: Value) -> list[Value]:
     The order is the same in every run: first operands first. Linear in the number of edges, no recursion.
     """
     order: list[Value] = []
-    seen: set[Value] = set()
     path: list[Value] = []  # from a root down to where the walk is
-    for root in roots:
-        node: Any = root
-        while True:
-            while node is not None and node not in seen:
-                seen.add(node)
-                path.append(node)
-                node = node._a
-            if not path:
-                break
-            b = path[-1]._b
-            if type(b) is tuple:
-                b = next((x for x in b if isinstance(x, Value) and x not in seen), None)
-            if b is None or type(b) is float or b in seen:
-                order.append(path.pop())
-                node = None
-            else:
-                node = b
+    seen = object()  # put on the nodes themselves: a set of them would cost more than the rest of the walk
+    with _walking:
+        for root in roots:
+            node: Any = root
+            while True:
+                while node is not None and node._mark is not seen:
+                    node._mark = seen
+                    path.append(node)
+                    node = node._a
+                if not path:
+                    break
+                b = path[-1]._b
+                if type(b) is tuple:
+                    b = next((x for x in b if isinstance(x, Value) and x._mark is not seen), None)
+                if b is None or type(b) is float or b._mark is seen:
+                    order.append(path.pop())
+                    node = None
+                else:
+                    node = b
     return order
+
+
+_walking = RLock()  # one thread at a time marks nodes
 
 
 give_operators(Value)

@@ -156,6 +156,7 @@ class Number:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._data, self._grad, self.op, self._a, self._b, attributes = state
+        self._mark = None
         self.__dict__.update(attributes)
 
 
@@ -216,6 +217,7 @@ def give_operators(cls: Any) -> None:
             node.op = op
             node._a = self
             node._b = None
+            node._mark = None
             return node
 
         return method
@@ -239,6 +241,7 @@ def give_operators(cls: Any) -> None:
             node.op = op
             node._a = self
             node._b = other
+            node._mark = None
             return node
 
         return method

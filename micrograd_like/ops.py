@@ -9,7 +9,8 @@ How a row is written:
   and outside the domain it is ``nan`` (the caller turns that into a `DomainError`, see `check`).
 * ``partials`` holds one function for each operand, ``(*operands, out) -> ∂out/∂operand``. They use only
   arithmetic and the functions of this module, so they work on floats, on graph nodes (which makes the
-  gradient a graph itself) and on whatever else can be recorded. A formula that would lose digits
+  gradient a graph itself) and on whatever else can be recorded. A constant one is written as the number;
+  where all of them are, `slopes` holds the numbers. A formula that would lose digits
   where it cancels (1 - tanh² far from 0) is replaced by one that does not (sech²).
 * ``text`` and ``latex`` are templates with ``{0}``, ``{1}``, … for the operands.
 
@@ -40,6 +41,7 @@ class Op:
         "name",
         "partials",
         "precedence",
+        "slopes",
         "symbol",
         "text",
         "value",
@@ -49,7 +51,7 @@ class Op:
         self,
         name: str,
         value: Callable[..., float],
-        partials: tuple[Callable[..., Any], ...],
+        partials: tuple[Callable[..., Any] | float, ...],
         *,
         symbol: str = "",
         text: str = "",
@@ -60,7 +62,9 @@ class Op:
         operands = ", ".join(f"{{{i}}}" for i in range(len(partials)))
         self.name = name
         self.value = value
-        self.partials = partials
+        self.partials = tuple(p if callable(p) else _constant(p) for p in partials)
+        numbers = tuple(p for p in partials if not callable(p))
+        self.slopes = numbers if len(numbers) == len(partials) else ()
         self.arity = len(partials)
         self.symbol = symbol or name
         self.text = text or f"{name}({operands})"
@@ -86,6 +90,10 @@ class Op:
                 for name, x in zip(names, numbers, strict=True)
             ]
             raise DomainError(f"{self.name}({', '.join(shown)}) is not defined: {self.domain}")
+
+
+def _constant(number: float) -> Callable[..., float]:
+    return lambda *operands_and_out: number
 
 
 TABLE: dict[str, Op] = {}  # every row by name, in the order of this file
@@ -117,7 +125,7 @@ def apply(op: Op, operands: tuple[Any, ...]) -> Any:
 
 
 def row(
-    name: str, value: Callable[..., float], *partials: Callable[..., Any], public: bool = True, **how: Any
+    name: str, value: Callable[..., float], *partials: Callable[..., Any] | float, public: bool = True, **how: Any
 ) -> Callable[..., Any]:
     """Put a row into the table; return the function that applies it to numbers and nodes alike."""
     op = TABLE[name] = Op(name, value, partials, **how)
@@ -287,14 +295,14 @@ def _minimum(a: float, b: float) -> float:
 
 add = row(
     "add", operator.add,
-    lambda a, b, out: 1.0,
-    lambda a, b, out: 1.0,
+    1.0,
+    1.0,
     symbol="+", text="{0} + {1}", latex="{0} + {1}", precedence=1,
 )  # fmt: skip
 sub = row(
     "sub", operator.sub,
-    lambda a, b, out: 1.0,
-    lambda a, b, out: -1.0,
+    1.0,
+    -1.0,
     symbol="-", text="{0} - {1}", latex="{0} - {1}", precedence=1,
 )  # fmt: skip
 mul = row(
@@ -309,7 +317,7 @@ div = row(
     lambda a, b, out: -div(out, b),
     symbol="/", text="{0} / {1}", latex=r"\frac{{{0}}}{{{1}}}", precedence=2,
 )  # fmt: skip
-neg = row("neg", operator.neg, lambda a, out: -1.0, text="-{0}", latex="-{0}", precedence=3)
+neg = row("neg", operator.neg, -1.0, text="-{0}", latex="-{0}", precedence=3)
 
 
 def _pow_by_base(a: Any, b: Any, out: Any) -> Any:
@@ -440,7 +448,7 @@ minimum = row(
 )  # fmt: skip
 where = row(
     "where", lambda condition, a, b: a if condition else b,
-    lambda condition, a, b, out: 0.0,
+    0.0,
     lambda condition, a, b, out: where(condition, 1.0, 0.0),
     lambda condition, a, b, out: where(condition, 0.0, 1.0),
 )  # fmt: skip
@@ -460,10 +468,10 @@ log_or_nan = row(
     text="log({0})", latex=r"\log({0})", public=False,
 )  # fmt: skip
 step = row(  # 1 where a > 0, else 0: the slope of relu, which is 0 at 0
-    "step", lambda a: 1.0 if a > 0.0 else 0.0 if a <= 0.0 else nan, lambda a, out: 0.0,
+    "step", lambda a: 1.0 if a > 0.0 else 0.0 if a <= 0.0 else nan, 0.0,
     public=False,
 )  # fmt: skip
 compare = row(  # the sign of a - b, also where both are infinite
-    "compare", _compare, lambda a, b, out: 0.0, lambda a, b, out: 0.0,
+    "compare", _compare, 0.0, 0.0,
     text="sign({0} - {1})", public=False,
 )  # fmt: skip
