@@ -1,2 +1,111 @@
-from .engine import Value
-from .ops import *
+"""A scalar autodiff engine: build an expression, call backward, look at every gradient.
+
+Every operation of the table is a function here, of numbers and of Values alike.
+
+>>> from micrograd_like import Value, tanh
+>>> w, x = Value(0.5, name="w"), Value(2.0, name="x")
+>>> loss = (tanh(w * x) - 1) ** 2
+>>> loss.backward()
+>>> print(f"{loss.data:.4f} {w.grad:.4f}")
+0.0568 -0.4005
+"""
+
+from . import byhand, data, losses, nn, optim, show, train
+from .engine import Value, topological
+from .ops import (
+    DomainError,
+    abs_ as abs,
+    acos,
+    acosh,
+    add,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cbrt,
+    cos,
+    cosh,
+    div,
+    erf,
+    exp,
+    exp2,
+    expm1,
+    hypot,
+    leaky_relu,
+    log,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    maximum,
+    minimum,
+    mul,
+    neg,
+    pow_ as pow,
+    relu,
+    sigmoid,
+    sin,
+    sinh,
+    softplus,
+    sqrt,
+    sub,
+    tan,
+    tanh,
+    where,
+)
+from .show import draw_dot
+
+__version__ = "0.1.0"
+
+# Not abs and pow: `from micrograd_like import *` must not replace Python's own.
+__all__ = [
+    "DomainError",
+    "Value",
+    "acos",
+    "acosh",
+    "add",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "byhand",
+    "cbrt",
+    "cos",
+    "cosh",
+    "data",
+    "div",
+    "draw_dot",
+    "erf",
+    "exp",
+    "exp2",
+    "expm1",
+    "hypot",
+    "leaky_relu",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "logaddexp",
+    "losses",
+    "maximum",
+    "minimum",
+    "mul",
+    "neg",
+    "nn",
+    "optim",
+    "relu",
+    "show",
+    "sigmoid",
+    "sin",
+    "sinh",
+    "softplus",
+    "sqrt",
+    "sub",
+    "tan",
+    "tanh",
+    "topological",
+    "train",
+    "where",
+]

@@ -106,9 +106,9 @@ class Value(Number):
                 a._grad += partials[0](a._data, b, out) * grad
             elif a is not None:
                 if op.slopes:
-                    by_a, by_b = op.slopes
-                    a._grad += by_a * grad
-                    b._grad += by_b * grad
+                    slope_a, slope_b = op.slopes
+                    a._grad += slope_a * grad
+                    b._grad += slope_b * grad
                 else:
                     by_a, by_b = partials
                     x, y = a._data, b._data

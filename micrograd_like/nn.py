@@ -9,6 +9,7 @@ The parameters of an `MLP` are named after it: w1_2_3 is w_23^1 (layer 1, from i
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from .engine import Value
@@ -66,9 +67,7 @@ def _named(items: Any, prefix: str) -> Iterator[tuple[str, Value]]:
 
 def _check_length(module: Module, x: Any, nin: int) -> None:
     if not hasattr(x, "__len__"):
-        raise ValueError(
-            f"{type(module).__name__} takes a sequence of {nin} numbers, got {type(x).__name__} {x!r:.40}"
-        )
+        raise ValueError(f"{type(module).__name__} takes a sequence of {nin} numbers, got {type(x).__name__} {x!r:.40}")
     if len(x) != nin:
         raise ValueError(f"{type(module).__name__} takes {nin} inputs, got {len(x)}")
 
@@ -76,7 +75,7 @@ def _check_length(module: Module, x: Any, nin: int) -> None:
 def _activation(activation: Activation) -> Callable[[Any], Any] | None:
     if activation is None or callable(activation):
         return activation
-    if activation in FUNCTIONS and TABLE[activation].arity == 1 or activation == "leaky_relu":
+    if (activation in FUNCTIONS and TABLE[activation].arity == 1) or activation == "leaky_relu":
         return FUNCTIONS[activation]
     known = sorted(name for name in FUNCTIONS if TABLE[name].arity == 1)
     raise ValueError(f"activation {activation!r} is not known; choose None, a function, or one of {', '.join(known)}")
@@ -159,7 +158,7 @@ class MLP(Module):
         self.sizes = sizes
         self.layers = [
             Layer(a, b, activation=activation if i < len(sizes) - 2 else output, rng=rng, init=init)
-            for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False))
+            for i, (a, b) in enumerate(pairwise(sizes))
         ]
         for depth, layer in enumerate(self.layers, 1):
             for j, neuron in enumerate(layer.neurons, 1):

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable
 from contextvars import ContextVar
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .ops import FUNCTIONS, TABLE, Op
 
@@ -30,6 +30,30 @@ class Number:
     """What `Value` inherits: everything of a number that needs to know nothing of the graph."""
 
     __slots__ = ()
+
+    # What the node class has: its slots, and what `give_operators` makes. Only type checkers see this.
+    if TYPE_CHECKING:
+        _data: float
+        _grad: float
+        _a: Any
+        _b: Any
+        op: Op | None
+        name: str
+
+        def _unary(self) -> Self: ...
+        def _binary(self, other: Any) -> Self: ...
+
+        __neg__ = __abs__ = _unary
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
+        __truediv__ = __rtruediv__ = __pow__ = __rpow__ = _binary
+        exp = expm1 = exp2 = log = log1p = log2 = log10 = sqrt = cbrt = _unary
+        sin = cos = tan = asin = acos = atan = sinh = cosh = tanh = asinh = acosh = atanh = _unary
+        sigmoid = softplus = erf = relu = abs = _unary
+        add = sub = mul = div = pow = atan2 = logaddexp = hypot = maximum = minimum = _binary
+        neg = _unary
+
+        def leaky_relu(self, slope: Any = 0.01) -> Self: ...
+        def where(self, a: Any, b: Any) -> Self: ...
 
     def __repr__(self) -> str:
         name = f", name={self.name!r}" if self.name else ""
@@ -81,7 +105,7 @@ class Number:
         return self.name
 
     @label.setter
-    def label(self, name: str) -> None:
+    def label(self: Any, name: str) -> None:
         self.name = name
 
     @property
@@ -89,18 +113,14 @@ class Number:
         return self.op.symbol if self.op else ""
 
     @property
-    def _prev(self) -> tuple["Number", ...]:
+    def _prev(self: Any) -> tuple["Number", ...]:
         return tuple(x if isinstance(x, Number) else type(self)(x) for x in self.operands)
 
     # numpy hands its operations to us, so that np.exp(v), array * v and np.float64(2) * v record nodes.
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         name = ufunc.__name__
-        function = (
-            FUNCTIONS.get(_NUMPY.get(name, name))
-            or _NUMPY_OPERATORS.get(name)
-            or _NUMPY_COMPARISONS.get(name)
-        )
+        function = FUNCTIONS.get(_NUMPY.get(name, name)) or _NUMPY_OPERATORS.get(name) or _NUMPY_COMPARISONS.get(name)
         if function is None or method != "__call__" or options:
             return NotImplemented
         if all(isinstance(x, (Number, Real)) for x in inputs):
@@ -121,12 +141,12 @@ class Number:
 
     # Copies and pickles, without recursion: a chain of a million nodes can be copied too.
 
-    def __copy__(self) -> "Number":
+    def __copy__(self) -> Any:
         clone = _blank(type(self))
         clone.__setstate__(self._state())
         return clone
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+    def __deepcopy__(self: Any, memo: dict[int, Any]) -> Any:
         from copy import deepcopy
 
         from .engine import topological
@@ -141,7 +161,7 @@ class Number:
                 clone.__setstate__((data, grad, op, copied(a), copied(b), deepcopy(attributes, memo)))
         return memo[id(self)]
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
         # A pickle saves what an object refers to before its state. So the ancestors are named first, in
         # an order in which each finds its operands already saved; they themselves then need no such list.
         if self.op is None or _ancestors_are_saved.get():
@@ -154,7 +174,7 @@ class Number:
     def _state(self) -> tuple[Any, ...]:
         return self._data, self._grad, self.op, self._a, self._b, self.__dict__
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
+    def __setstate__(self: Any, state: tuple[Any, ...]) -> None:
         self._data, self._grad, self.op, self._a, self._b, attributes = state
         self._mark = None
         self.__dict__.update(attributes)

@@ -85,10 +85,7 @@ class Op:
         """
         if self.domain and not any(x != x for x in numbers):
             names = names or ("",) * self.arity
-            shown = [
-                f"{name} = {x!r}" if name else repr(x)
-                for name, x in zip(names, numbers, strict=True)
-            ]
+            shown = [f"{name} = {x!r}" if name else repr(x) for name, x in zip(names, numbers, strict=True)]
             raise DomainError(f"{self.name}({', '.join(shown)}) is not defined: {self.domain}")
 
 
@@ -100,13 +97,15 @@ TABLE: dict[str, Op] = {}  # every row by name, in the order of this file
 FUNCTIONS: dict[str, Callable[..., Any]] = {}  # the rows users call, by name
 
 
-def number(x: object, where: str) -> float:
+def number(x: Any, where: str) -> float:
     """The float of a real number (int, float, bool, Fraction, a numpy scalar), for the operation `where`.
 
     Raises TypeError for anything else: text, complex numbers, None, lists.
     """
     if isinstance(x, Real):
         return float(x)
+    if getattr(x, "ndim", None) == 0 and x.dtype.kind in "biuf":
+        return float(x)  # numpy's bool and its arrays of no dimension are no Real
     cure = f" (for arrays use numpy.{where})" if hasattr(x, "__array__") else ""
     raise TypeError(f"{where} takes numbers and Values, not {type(x).__name__} {x!r:.60}{cure}")
 

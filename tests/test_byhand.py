@@ -48,7 +48,7 @@ def test_chain(depth):
 
 def test_chain_when_saturated():
     """Here 1 - f² computed as written has no correct digit left."""
-    w, z, loss = chain([30.0, 2.0], 1.0, 0.5)
+    w, _z, loss = chain([30.0, 2.0], 1.0, 0.5)
     loss.backward()
     assert w[0].grad == pytest.approx(chain_gradients([30.0, 2.0], 1.0, 0.5)[0], rel=1e-15)
     assert w[0].grad != 0

@@ -23,7 +23,9 @@ def same(a, b):
 
 
 def test_the_page_has_its_rows():
-    assert len(list(rows())) == sum(line.startswith("| ") for line in PAGE.read_text(encoding="utf-8").splitlines()) - 10
+    assert (
+        len(list(rows())) == sum(line.startswith("| ") for line in PAGE.read_text(encoding="utf-8").splitlines()) - 10
+    )
 
 
 @pytest.mark.parametrize("row", list(rows()), ids=lambda row: f"{row[0]} at {row[1]}")
@@ -76,7 +78,7 @@ JAX_NAMES = {
 @pytest.mark.parametrize("row", list(others(2)), ids=str)
 def test_what_jax_has(row):
     jax = pytest.importorskip("jax")
-    jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+    jax.config.update("jax_enable_x64", True)
     operation, operands, variables, value, slopes = row
     f = getattr(jax.nn, operation, None) or getattr(jax.numpy, JAX_NAMES.get(operation, operation))
     assert close(float(f(*operands)), value)

@@ -77,7 +77,7 @@ def test_what_is_no_number(bad):
 
 def test_comparisons_are_of_data():
     a, b = Value(1.0), Value(2.0)
-    assert a < b and a <= b and b > a and b >= a and a < 2 and 0 < a and a >= 1.0 and not a > b
+    assert a < b and a <= b and b > a and b >= a and a < 2 and a > 0 and a >= 1.0 and not a > b
     assert not Value(math.nan) < 1 and not Value(math.nan) > 1
     assert max(a, b) is b and sorted([b, a])[0] is a
     with pytest.raises(TypeError, match="'<' not supported between instances of 'Value' and 'str'"):
@@ -124,6 +124,7 @@ def test_numpy_scalars_on_either_side(kind):
     for node, expected in ((number * v, 3), (v * number, 3), (number - v, -2), (v - number, 2), (number / v, 1 / 3)):
         assert type(node) is Value and node.data == expected
     assert (number < v) and (v > number)
+    assert Value(number).data == Value(numpy.array(number)).data == 1.0 and micrograd_like.neg(number) == -1.0
 
 
 NUMPY_NAMES = {
@@ -215,7 +216,7 @@ def test_a_copied_graph_works(clone, order):
 
 
 def test_a_shallow_copy_shares_the_operands():
-    x, h, loss = graph()
+    x, _h, loss = graph()
     twin = copy.copy(loss)
     assert twin is not loss and twin.operands == loss.operands
     twin.backward()

@@ -32,7 +32,11 @@ WIDE = ANY + both(spread(1e-12, 1e3)) + both(spread(1e-305, 1e305, 60))
 POSITIVE = [x for x in WIDE if x > 0]
 NEAR_ONE = [1 - 2**-53, 1 - 1e-15, 1 - 1e-9, 0.999, 0.5, 0.1, 1e-9, 1e-300, 0.0]
 UNIT = both(NEAR_ONE + spread(1e-12, 0.9999999))
-PAIRS = [(x, y) for x in both([1e-200, 1e-9, 0.3, 1.0, 1.1, 7.7, 600.3, 1e9]) for y in both([1e-150, 0.1, 1.0, 2.5, 33.3, 700.1])]
+PAIRS = [
+    (x, y)
+    for x in both([1e-200, 1e-9, 0.3, 1.0, 1.1, 7.7, 600.3, 1e9])
+    for y in both([1e-150, 0.1, 1.0, 2.5, 33.3, 700.1])
+]
 PAIRS += list(zip(both(spread(1e-9, 1e3)), both(spread(1e-9, 1e3, seed=1)), strict=True))
 POWERS = [
     (a, b)
@@ -75,7 +79,7 @@ REFERENCE = {
     "expm1": unary(mp.expm1, mp.exp, [x for x in WIDE if x < 800]),
     "exp2": unary(lambda a: mp.power(2, a), lambda a: mp.log(2) * mp.power(2, a), [x for x in WIDE if x < 2000]),
     "log": unary(mp.log, lambda a: 1 / a, POSITIVE),
-    "log1p": unary(mp.log1p, lambda a: 1 / (1 + a), POSITIVE + [-x for x in NEAR_ONE + [0.99, 0.7, 1e-5]]),
+    "log1p": unary(mp.log1p, lambda a: 1 / (1 + a), POSITIVE + [-x for x in [*NEAR_ONE, 0.99, 0.7, 1e-05]]),
     "log2": unary(lambda a: mp.log(a, 2), lambda a: 1 / (a * mp.log(2)), POSITIVE),
     "log10": unary(mp.log10, lambda a: 1 / (a * mp.log(10)), POSITIVE),
     "sqrt": unary(mp.sqrt, lambda a: 1 / (2 * mp.sqrt(a)), POSITIVE),
@@ -134,7 +138,7 @@ REFERENCE = {
 
 # Where the unit is not the ulp of the result. log(e^a + e^b) is a sum of two terms, the larger operand and
 # log(1 + e^-|a - b|); where they nearly cancel, the error is small against the terms, not against the sum.
-UNIT_OF = {("logaddexp", "value"): lambda a, b: max(a, b)}
+UNIT_OF = {("logaddexp", "value"): max}
 
 
 def ulps(got: float, true: object, unit: float = 0.0) -> float:
@@ -167,7 +171,7 @@ def worst_errors(name: str) -> dict[object, tuple[float, tuple[float, ...]]]:
         out = op.value(*point)
         unit = UNIT_OF[name, "value"](*point) if (name, "value") in UNIT_OF else 0.0
         worst["value"] = max(worst["value"], (ulps(out, true, unit), point))
-        if not mp.isnan(true) and 0 < abs(true) < 2**-1022 or abs(true) > 1.7e308:
+        if (not mp.isnan(true) and 0 < abs(true) < 2**-1022) or abs(true) > 1.7e308:
             continue  # partials are promised where the value is a normal number or 0
         for i, slope in enumerate(slopes):
             worst[i] = max(worst[i], (ulps(op.partials[i](*point, out), slope(*exact)), point))
@@ -238,8 +242,10 @@ DOMAIN_ERRORS = [
     (lambda: Value(inf).cos(), "cos(inf) is not defined: it needs a finite x"),
     (
         lambda: Value(-2.0, "base") ** 0.5,
-        "pow(base = -2.0, 0.5) is not defined: a negative base needs a whole exponent "
-        "(a power that is not real is never made complex)",
+        (
+            "pow(base = -2.0, 0.5) is not defined: a negative base needs a whole exponent "
+            "(a power that is not real is never made complex)"
+        ),
     ),
 ]
 

@@ -1,6 +1,7 @@
 """The package as a whole: what importing it does, what it exports, that its files agree."""
 
 import configparser
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,10 @@ def test_nothing_is_required_to_run():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     assert not config["options"].get("install_requires", "").strip()
+
+
+def test_type_checkers_know_every_method():
+    source = (ROOT / "micrograd_like" / "number.py").read_text(encoding="utf-8")
+    declared = source.split("if TYPE_CHECKING:")[1].split("def __repr__")[0]
+    names = set(re.findall(r"\w+", declared))
+    assert set(FUNCTIONS) <= names, "name these under TYPE_CHECKING in number.py"

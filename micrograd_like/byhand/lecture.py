@@ -6,7 +6,7 @@ with the engine means something. Symbols are the lecture's: z is what enters a u
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def _slope_of_tanh(z: float) -> float:
@@ -19,7 +19,7 @@ def _sigmoid(z: float) -> float:
 
 
 # f and f', by the names the table of operations has for f. Textbook formulas.
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
     "linear": (lambda z: z, lambda z: 1.0),
     "abs": (abs, lambda z: 1.0 if z > 0.0 else -1.0 if z < 0.0 else 0.0),
     "acos": (math.acos, lambda z: -1.0 / math.sqrt(1.0 - z * z)),

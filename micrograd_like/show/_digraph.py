@@ -37,7 +37,7 @@ def _program() -> Iterator[None]:
         dot_command.DOT_BINARY = before
 
 
-class Drawing(graphviz.Digraph):
+class Drawing(graphviz.Digraph):  # type: ignore[misc]  # graphviz ships no types
     """`graphviz.Digraph` with `pipe` and `render` working wherever either program is."""
 
     def pipe(self, *args: Any, **options: Any) -> Any:

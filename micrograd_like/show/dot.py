@@ -121,7 +121,7 @@ def _card(node: Value, kind: str, known: bool, strongest: float) -> str:
     if node.op is None:
         title = f"<B>{name or 'leaf'}</B>"
     else:
-        title = f"<B>{_label(node._op)}</B>" + (f'  <FONT COLOR="#868e96">{name}</FONT>' if name else "")
+        title = f"<B>{_label(node._op)}</B>" + (f'    <FONT COLOR="#868e96">{name}</FONT>' if name else "")
     if known:
         grad = _row("grad", f"{node.grad:+.4g}" if node.grad else "0", _tint(node.grad, strongest))
     else:

@@ -1,0 +1,264 @@
+"""Training: `fit` a model to data by stochastic gradient descent, `evaluate` it, `predict` a class.
+
+>>> from micrograd_like.data import xor
+>>> from micrograd_like.losses import binary_cross_entropy
+>>> from micrograd_like.nn import MLP
+>>> X, y = xor(4, noise=0.0)
+>>> model = MLP(2, [4, 1], activation="tanh", rng=random.Random(0))
+>>> history = fit(model, X, y, binary_cross_entropy, lr=1.0, epochs=100, progress=False)
+>>> [(x, predict(model(x))) for x in sorted(X)]
+[([0.0, 0.0], 0), ([0.0, 1.0], 1), ([1.0, 0.0], 1), ([1.0, 1.0], 0)]
+"""
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from math import inf, isfinite
+from typing import Any
+
+from .data import samples, split
+from .losses import squared_error
+from .optim import SGD
+
+Record = dict[str, Any]  # what is known of one epoch; the keys are the attributes of History
+
+
+def _column(key: str) -> Any:
+    return property(lambda history: [record[key] for record in history.records])
+
+
+class History:
+    """What happened in `fit`: `records`, a dict for each epoch, and each of its keys as a list.
+
+    epoch: counted from 0.  lr: its learning rate.
+    loss, accuracy: means over the training samples, each taken before the update of its batch.
+    val_loss, val_accuracy: those of the validation samples after the epoch.
+    What does not apply (no validation samples; targets that are no classes) is None.
+
+    stopped: why training ended: "epochs" (all were done), "early" (see `patience` of `fit`), "callback" or
+        "interrupted".
+    """
+
+    epoch = _column("epoch")
+    lr = _column("lr")
+    loss = _column("loss")
+    accuracy = _column("accuracy")
+    val_loss = _column("val_loss")
+    val_accuracy = _column("val_accuracy")
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.stopped = "epochs"
+
+    def __repr__(self) -> str:
+        last = _line(self.records[-1]) if self.records else "no epoch"
+        return f"<History up to {last}; stopped: {self.stopped}>"
+
+
+def _text(record: Record, *keys: str) -> str:
+    return ", ".join(f"{key} {record[key]:#.4g}" for key in keys if record[key] is not None)
+
+
+def _line(record: Record) -> str:
+    return f"epoch {record['epoch']}, {_text(record, 'lr', 'loss', 'accuracy', 'val_loss', 'val_accuracy')}"
+
+
+@contextmanager
+def _progress(epochs: int) -> Iterator[Callable[[Record], None]]:
+    """The function that shows a record: on a bar in a terminal if rich is there, else in ten lines."""
+    if sys.stderr.isatty():
+        try:
+            from rich.console import Console
+            from rich.progress import Progress
+        except ImportError:
+            pass
+        else:
+            with Progress(console=Console(stderr=True)) as bar:
+                task = bar.add_task("", total=epochs)
+                yield lambda record: bar.update(task, advance=1, description=_text(record, "loss", "accuracy"))
+            return
+
+    def show(record: Record) -> None:
+        epoch = record["epoch"]
+        if (epoch + 1) * 10 // epochs > epoch * 10 // epochs:
+            print(_line(record), file=sys.stderr, flush=True)
+
+    yield show
+
+
+def predict(outputs: Any, labels: tuple[int, int] = (0, 1)) -> int:
+    """The class that the outputs speak for.
+
+    It is the index of the largest in a list. A single output is a logit (of labels 0 and 1) or a score (of
+    labels -1 and 1): its class is the second label if it is positive, else the first.
+    """
+    if hasattr(outputs, "__len__"):
+        return max(range(len(outputs)), key=outputs.__getitem__)
+    return labels[1] if outputs > 0.0 else labels[0]
+
+
+def _labels(outputs: Any, y: list[Any], loss: Any) -> Any:
+    """The labels of the classes if the targets y are such, else None: then there is no accuracy."""
+    if hasattr(outputs, "__len__"):
+        candidates: list[Any] = [range(len(outputs))]
+    elif loss is squared_error:  # fitted to 0 and 1, the outputs would have to be told apart at 0.5
+        candidates = [(-1, 1)]
+    else:
+        candidates = [(-1, 1), (0, 1)]
+    return next((labels for labels in candidates if all(target in labels for target in y)), None)
+
+
+def _evaluate(model: Any, pairs: list[Any], loss: Any, labels: Any, row: str = "row") -> tuple[float, float | None]:
+    total, right = 0.0, 0
+    for i, (x, target) in enumerate(pairs):
+        try:
+            outputs = model(x)
+            total += float(loss(outputs, target))
+        except ValueError as error:
+            raise ValueError(f"{row} {i}: {error}") from error
+        right += labels is not None and predict(outputs, labels) == target
+    return total / len(pairs), None if labels is None else right / len(pairs)
+
+
+def _train(model: Any, batches: list[list[Any]], loss: Any, labels: Any, optimizer: SGD) -> tuple[float, float | None]:
+    """One epoch: an update for each batch. Raises ValueError if a loss or a gradient is not finite."""
+    total, right = 0.0, 0
+    for batch in batches:
+        optimizer.zero_grad()
+        # Sample by sample, so that only the graph of one of them is in memory.
+        for x, target in batch:
+            outputs = model(x)
+            sample_loss = loss(outputs, target)
+            total += sample_loss.data
+            if not isfinite(total):
+                raise ValueError(f"the training loss became {total}")
+            (sample_loss * (1.0 / len(batch))).backward()
+            right += labels is not None and predict(outputs, labels) == target
+        optimizer.step()
+    n = sum(map(len, batches))
+    return total / n, None if labels is None else right / n
+
+
+def evaluate(model: Any, X: Any, y: Any, loss: Callable[[Any, Any], Any]) -> tuple[float, float | None]:
+    """The mean loss, and the share of the samples whose class is predicted right.
+
+    That share is None unless the targets are labels of classes: 0, 1, … for a list of outputs; for a single
+    output 0 and 1 or -1 and 1, with squared_error only -1 and 1. Raises ValueError for what `data.samples`,
+    the model and the loss refuse.
+    """
+    X, y = samples(X, y)
+    return _evaluate(model, list(zip(X, y, strict=True)), loss, _labels(model(X[0]), y, loss))
+
+
+def fit(
+    model: Any,
+    X: Any,
+    y: Any,
+    loss: Callable[[Any, Any], Any],
+    *,
+    lr: float = 0.1,
+    optimizer: SGD | None = None,
+    epochs: int = 100,
+    batch_size: int | None = None,
+    seed: int = 0,
+    validation: float = 0.0,
+    patience: int | None = None,
+    schedule: Callable[[int], float] | None = None,
+    progress: bool = True,
+    callback: Callable[[Record], Any] | None = None,
+) -> History:
+    """Train the model on the samples X with targets y: change its parameters to make the mean loss small.
+
+    model: called with a row of X, returns the outputs. loss: (outputs, target) -> Value, as in `losses`.
+    lr: of plain SGD over the parameters of the model; not used if another `optimizer` is given.
+    epochs: how often to go through the samples, each time in a new order.
+    batch_size: samples for each update; None for all of them.
+    seed: of the order and of the choice of validation samples. The same seed gives the same bits.
+    validation: the share of the samples to measure by and not to train on; `data.split` chooses them.
+    patience: stop after so many epochs without a smaller validation loss, and restore the parameters of the
+        epoch with the smallest one (also when training ends otherwise, except by an interrupt).
+    schedule: from the epoch, counted from 0, to its learning rate.
+    progress: tell it on stderr: by a bar if that is a terminal and `rich` is installed, else in ten lines.
+    callback: called with the record of each epoch (see `History`); training stops if it returns True.
+
+    Ctrl-C ends the training without an exception; the parameters are those after the last whole update.
+
+    Before any update, raises ValueError for what `evaluate` refuses, for a loss that is not finite and for
+    wrong settings. If later a loss or a gradient is not finite, or an operation is outside its domain, raises
+    FloatingPointError and leaves the parameters from the start of the last epoch in which all was well.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs should be 1 or more, got {epochs!r}")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size should be 1 or more, or None for all samples, got {batch_size!r}")
+    if patience is not None and (patience < 1 or not validation):
+        raise ValueError(
+            "patience should be 1 or more epochs and needs validation samples, "
+            f"got patience={patience!r}, validation={validation!r}"
+        )
+    X, y = samples(X, y)
+    optimizer = SGD(model.parameters(), lr) if optimizer is None else optimizer
+
+    def parameters() -> list[float]:
+        return [p.data for p in optimizer.params]
+
+    def restore(numbers: list[float]) -> None:
+        for p, x in zip(optimizer.params, numbers, strict=True):
+            p.data = x
+
+    history = History()
+    start = best = parameters()
+    best_loss, best_epoch = inf, -1
+    try:
+        labels = _labels(model(X[0]), y, loss)
+        loss_before, _ = _evaluate(model, list(zip(X, y, strict=True)), loss, labels)
+        if not isfinite(loss_before):
+            raise ValueError(f"the loss is {loss_before} before any update")
+        X, y, X_val, y_val = split(X, y, validation, seed) if validation else (X, y, [], [])
+        pairs, pairs_val = list(zip(X, y, strict=True)), list(zip(X_val, y_val, strict=True))
+        rng = random.Random(seed)
+        size = batch_size or len(pairs)
+        with _progress(epochs) if progress else nullcontext(lambda record: None) as show:
+            for epoch in range(epochs):
+                if schedule is not None:
+                    optimizer.lr = schedule(epoch)
+                # The update that proves too large may have been the last of the epoch before.
+                safe, start = start, parameters()
+                rng.shuffle(pairs)
+                batches = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+                try:
+                    mean, accuracy = _train(model, batches, loss, labels, optimizer)
+                    val_loss, val_accuracy = (
+                        _evaluate(model, pairs_val, loss, labels, "validation sample") if pairs_val else (None, None)
+                    )
+                except ValueError as error:
+                    restore(safe)
+                    raise FloatingPointError(
+                        f"epoch {epoch}: {error}. The parameters were set back to the start of epoch "
+                        f"{max(epoch - 1, 0)}. Try a learning rate smaller than {optimizer.lr:.4g}"
+                    ) from error
+                record = {
+                    "epoch": epoch,
+                    "lr": optimizer.lr,
+                    "loss": mean,
+                    "accuracy": accuracy,
+                    "val_loss": val_loss,
+                    "val_accuracy": val_accuracy,
+                }
+                history.records.append(record)
+                show(record)
+                if val_loss is not None and val_loss < best_loss:
+                    best, best_loss, best_epoch = parameters(), val_loss, epoch
+                if callback is not None and callback(record):
+                    history.stopped = "callback"
+                    break
+                if patience is not None and epoch - best_epoch >= patience:
+                    history.stopped = "early"
+                    break
+    except KeyboardInterrupt:
+        history.stopped = "interrupted"
+        return history
+    if patience is not None:
+        restore(best)
+    return history
