@@ -4,9 +4,9 @@
 
 The operations are + * tanh and **2 in equal parts, in two shapes: a sum of 500 terms of 200 operations, as a loss
 over samples is, and one chain. All systems are run in turn in one process, five steps each as in a training loop,
-with the garbage collector as Python sets it, and ours once more with it off, to show its share; the medians over the
-rounds are printed. The gradients are compared first. xad is a C++ tape behind Python; micrograd gets the tanh of its author's lecture, and a raised
-recursion limit without which it fails.
+with the garbage collector as Python sets it, and ours once more with it off, to show its share; the medians over
+the rounds are printed. The gradients are compared first. xad is a C++ tape behind Python; micrograd gets the tanh
+of its author's lecture, and a raised recursion limit without which it fails.
 """
 
 import argparse

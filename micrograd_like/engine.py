@@ -24,7 +24,7 @@ class Value(Number):
     `data` is its number, a float; `grad` is the derivative by it of the last value on which `backward`
     was called, 0.0 before. `name` is for people: it appears in pictures and messages.
 
-    Raises TypeError if `data` is not a real number.
+    Raises TypeError if `data` is not a real number or `name` is not text.
 
     >>> x = Value(3.0, name="x")
     >>> y = x**2 + 1
@@ -50,8 +50,12 @@ class Value(Number):
         self._a = None
         self._b = None
         self._mark = None
+        if not isinstance(name, str):
+            raise TypeError(
+                f"a name is text, not {type(name).__name__} {name!r:.60}; operands are not given but recorded"
+            )
         if name or label:
-            self.label = name or label
+            self.name = name or label
 
     @property
     def data(self) -> float:

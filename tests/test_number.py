@@ -99,6 +99,14 @@ def test_names_and_other_attributes():
     assert (Value(1.0).name, Value(1.0, "c").name) == ("", "c")
 
 
+def test_a_name_is_text():
+    with pytest.raises(TypeError) as error:
+        Value(1.0, (Value(2.0),))
+    assert str(error.value) == (
+        "a name is text, not tuple (Value(data=2.0, grad=0.0),); operands are not given but recorded"
+    )
+
+
 def test_what_micrograds_drawing_code_reads():
     a = Value(2.0)
     c = a * 3
