@@ -1,6 +1,7 @@
 """The command line: `micrograd-like lecture`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -25,13 +26,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     lecture.add_argument("--force", action="store_true", help="replace files that are there already")
 
     arguments = parser.parse_args(argv)
-    from .lecture import lecture as run
-
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that knows no ∂ gets a question mark
     try:
-        return run(arguments.depth, arguments.seed, arguments.out, arguments.force)
-    except OSError as error:
-        print(f"micrograd-like: {error.filename or arguments.out}: {error.strerror}", file=sys.stderr)
+        from .lecture import lecture as run
+
+        status = run(arguments.depth, arguments.seed, arguments.out, arguments.force)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("micrograd-like: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read our output has closed it, like `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except FileExistsError as error:
+        print(f"micrograd-like: --out {error.filename} is a file, not a folder", file=sys.stderr)
         return 2
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else "writing the output: "
+        print(f"micrograd-like: {where}{error.strerror}", file=sys.stderr)
+        return 2
+    return status
 
 
 def _depth(text: str) -> int:

@@ -43,16 +43,17 @@ class Value(Number):
     op: Op | None  # the row of the table that made this node; None for a leaf
     name: str = ""
 
-    def __init__(self, data: float, name: str = "", *, label: str = ""):
+    def __init__(self, data: float, name: str = "", *operation: Any, label: str = ""):
         self.data = data
         self._grad = 0.0
         self.op = None
         self._a = None
         self._b = None
         self._mark = None
-        if not isinstance(name, str):
+        if operation or not isinstance(name, str):
             raise TypeError(
-                f"a name is text, not {type(name).__name__} {name!r:.60}; operands are not given but recorded"
+                "Value(data, name): a node with operands is made by applying an operation to them; "
+                "how to add an operation is in CONTRIBUTING.md"
             )
         if name or label:
             self.name = name or label
@@ -63,7 +64,7 @@ class Value(Number):
 
     @data.setter
     def data(self, data: float) -> None:
-        self._data = data if type(data) is float else number(data, "Value")
+        self._data = data if type(data) is float else number(data, "Value", "a number")
 
     @property
     def grad(self) -> float:
@@ -71,7 +72,7 @@ class Value(Number):
 
     @grad.setter
     def grad(self, grad: float) -> None:
-        self._grad = grad if type(grad) is float else number(grad, "Value.grad")
+        self._grad = grad if type(grad) is float else number(grad, "Value.grad", "a number")
 
     @property
     def operands(self) -> "tuple[Value | float, ...]":
@@ -123,6 +124,12 @@ class Value(Number):
                 for x, partial in zip(b, partials, strict=True):
                     if isinstance(x, Value):
                         x._grad += partial(*numbers, out) * grad
+
+    def _backward(self) -> None:
+        """The chain rule at this node alone, as micrograd has it: add to the gradients of its operands."""
+        for operand, partial in zip(self.operands, self.partials(), strict=True):
+            if isinstance(operand, Value):
+                operand._grad += partial * self._grad
 
     def zero_grad(self) -> None:
         """Set `grad` to 0.0 on this node and on every node it was computed from."""

@@ -66,7 +66,7 @@ def _named(items: Any, prefix: str) -> Iterator[tuple[str, Value]]:
 
 
 def _check_length(module: Module, x: Any, nin: int) -> None:
-    if not hasattr(x, "__len__"):
+    if not hasattr(x, "__len__") or isinstance(x, str):
         raise ValueError(f"{type(module).__name__} takes a sequence of {nin} numbers, got {type(x).__name__} {x!r:.40}")
     if len(x) != nin:
         raise ValueError(f"{type(module).__name__} takes {nin} inputs, got {len(x)}")
@@ -75,9 +75,11 @@ def _check_length(module: Module, x: Any, nin: int) -> None:
 def _activation(activation: Activation) -> Callable[[Any], Any] | None:
     if activation is None or callable(activation):
         return activation
+    if activation == "linear":
+        return None
     if (activation in FUNCTIONS and TABLE[activation].arity == 1) or activation == "leaky_relu":
         return FUNCTIONS[activation]
-    known = sorted(name for name in FUNCTIONS if TABLE[name].arity == 1)
+    known = ["linear", "leaky_relu", *sorted(name for name in FUNCTIONS if TABLE[name].arity == 1)]
     raise ValueError(f"activation {activation!r} is not known; choose None, a function, or one of {', '.join(known)}")
 
 
@@ -100,8 +102,8 @@ class Neuron(Module):
     ):
         self.w = [Value(init(rng, nin)) for _ in range(nin)]
         self.b = Value(0.0)
-        self.nonlin = nonlin and activation is not None
         self.activation = _activation(activation) if nonlin else None
+        self.nonlin = self.activation is not None
 
     def __call__(self, x: Sequence[Any]) -> Value:
         """The output for one input: a sequence of nin numbers or Values. Raises ValueError for another length."""
@@ -152,9 +154,11 @@ class MLP(Module):
         rng: Any = random,
         init: Callable[[Any, int], float] = uniform,
     ):
-        sizes = [nin, *nouts]
+        sizes = [nin, *(nouts if isinstance(nouts, Sequence) else [None])]
         if len(sizes) < 2 or not all(isinstance(size, int) and size > 0 for size in sizes):
-            raise ValueError(f"an MLP needs at least one layer and sizes of 1 or more, got {nin!r}, {nouts!r}")
+            raise ValueError(
+                f"an MLP takes the number of inputs and a list of layer sizes, all 1 or more, got {nin!r}, {nouts!r}"
+            )
         self.sizes = sizes
         self.layers = [
             Layer(a, b, activation=activation if i < len(sizes) - 2 else output, rng=rng, init=init)

@@ -248,11 +248,12 @@ def give_operators(cls: Any) -> None:
         def method(self: Any, other: Any) -> Any:
             if type(other) is cls:
                 data = value(self._data, other._data)
-            elif type(other) is float or type(other) is int:
-                other = float(other)
-                data = value(self._data, other)
             else:
-                return otherwise(op, (self, other))
+                if type(other) is int:
+                    other = float(other)
+                elif type(other) is not float:
+                    return otherwise(op, (self, other))
+                data = value(self._data, other)
             if data != data:
                 return cls._record(op, (self, other))
             node = new(cls)

@@ -12,7 +12,8 @@ How a row is written:
   gradient a graph itself) and on whatever else can be recorded. A constant one is written as the number;
   where all of them are, `slopes` holds the numbers. A formula that would lose digits
   where it cancels (1 - tanh² far from 0) is replaced by one that does not (sech²).
-* ``text`` and ``latex`` are templates with ``{0}``, ``{1}``, … for the operands.
+* ``text`` and ``latex`` are templates with ``{0}``, ``{1}``, … for the operands; ``precedence`` says how tightly
+  they bind, ``commutative`` that their order does not matter.
 
 Adding an operation is adding a row; `tests/test_ops.py` then checks it in every reading.
 """
@@ -36,6 +37,7 @@ class Op:
 
     __slots__ = (
         "arity",
+        "commutative",
         "domain",
         "latex",
         "name",
@@ -57,6 +59,7 @@ class Op:
         text: str = "",
         latex: str = "",
         precedence: int = ATOM,
+        commutative: bool = False,
         domain: str = "",
     ):
         operands = ", ".join(f"{{{i}}}" for i in range(len(partials)))
@@ -70,6 +73,7 @@ class Op:
         self.text = text or f"{name}({operands})"
         self.latex = latex or rf"\operatorname{{{{{name}}}}}({operands})"
         self.precedence = precedence
+        self.commutative = commutative
         self.domain = domain
 
     def __repr__(self) -> str:
@@ -97,7 +101,7 @@ TABLE: dict[str, Op] = {}  # every row by name, in the order of this file
 FUNCTIONS: dict[str, Callable[..., Any]] = {}  # the rows users call, by name
 
 
-def number(x: Any, where: str) -> float:
+def number(x: Any, where: str, takes: str = "numbers and Values") -> float:
     """The float of a real number (int, float, bool, Fraction, a numpy scalar), for the operation `where`.
 
     Raises TypeError for anything else: text, complex numbers, None, lists.
@@ -106,8 +110,8 @@ def number(x: Any, where: str) -> float:
         return float(x)
     if getattr(x, "ndim", None) == 0 and x.dtype.kind in "biuf":
         return float(x)  # numpy's bool and its arrays of no dimension are no Real
-    cure = f" (for arrays use numpy.{where})" if hasattr(x, "__array__") else ""
-    raise TypeError(f"{where} takes numbers and Values, not {type(x).__name__} {x!r:.60}{cure}")
+    cure = f" (for arrays use numpy.{where})" if hasattr(x, "__array__") and where in TABLE else ""
+    raise TypeError(f"{where} takes {takes}, not {type(x).__name__} {x!r:.60}{cure}")
 
 
 def apply(op: Op, operands: tuple[Any, ...]) -> Any:
@@ -194,6 +198,8 @@ def _div(a: float, b: float) -> float:
 
 
 def _pow(a: float, b: float) -> float:
+    if b == 2.0:
+        return a * a  # the same number, sooner: squares are most of the powers that people write
     try:
         return math.pow(a, b)
     except ValueError:  # a pole, or a negative base under a broken exponent
@@ -251,11 +257,12 @@ def _logaddexp(a: float, b: float) -> float:
     return a + math.log1p(e + e * error)
 
 
-def _sech(x: float) -> float:
+def _sech2(x: float) -> float:
     try:
-        return 1.0 / math.cosh(x)
+        s = 1.0 / math.cosh(x)
     except OverflowError:
         return 0.0
+    return s * s
 
 
 def _gauss(x: float) -> float:
@@ -296,7 +303,7 @@ add = row(
     "add", operator.add,
     1.0,
     1.0,
-    symbol="+", text="{0} + {1}", latex="{0} + {1}", precedence=1,
+    symbol="+", text="{0} + {1}", latex="{0} + {1}", precedence=1, commutative=True,
 )  # fmt: skip
 sub = row(
     "sub", operator.sub,
@@ -308,7 +315,7 @@ mul = row(
     "mul", operator.mul,
     lambda a, b, out: b,
     lambda a, b, out: a,
-    symbol="*", text="{0} * {1}", latex=r"{0} \, {1}", precedence=2,
+    symbol="*", text="{0} * {1}", latex=r"{0} \, {1}", precedence=2, commutative=True,
 )  # fmt: skip
 div = row(
     "div", _div,
@@ -325,6 +332,8 @@ def _pow_by_base(a: Any, b: Any, out: Any) -> Any:
         # 0^0 again: there the exponent stays 0, so that 0 times a pole is never formed.
         at_origin = (1.0 - where(a, 1.0, 0.0)) * (1.0 - where(b, 1.0, 0.0))
         return b * pow_(a, b - (1.0 - at_origin))
+    if b == 2.0:
+        return 2.0 * a
     if b == 0.0:
         return 0.0
     exponent = b - 1.0
@@ -399,7 +408,7 @@ atan2 = row(
 )  # fmt: skip
 sinh = row("sinh", _sinh, lambda a, out: cosh(a), latex=r"\sinh({0})")
 cosh = row("cosh", _quiet(math.cosh), lambda a, out: sinh(a), latex=r"\cosh({0})")
-tanh = row("tanh", math.tanh, lambda a, out: (s := sech(a)) * s, latex=r"\tanh({0})")
+tanh = row("tanh", math.tanh, lambda a, out: sech2(a), latex=r"\tanh({0})")
 asinh = row("asinh", math.asinh, lambda a, out: div(1.0, hypot(1.0, a)))
 acosh = row(
     "acosh", _quiet(math.acosh),
@@ -416,14 +425,14 @@ logaddexp = row(
     "logaddexp", _logaddexp,
     lambda a, b, out: sigmoid_of_difference(a, b),
     lambda a, b, out: sigmoid_of_difference(b, a),
-    latex=r"\log(e^{{{0}}} + e^{{{1}}})",
+    latex=r"\log(e^{{{0}}} + e^{{{1}}})", commutative=True,
 )  # fmt: skip
 erf = row("erf", math.erf, lambda a, out: 2.0 / math.sqrt(math.pi) * gauss(a))
 hypot = row(
     "hypot", math.hypot,
     lambda a, b, out: div(a, out),
     lambda a, b, out: div(b, out),
-    latex=r"\sqrt{{{0}^2 + {1}^2}}",
+    latex=r"\sqrt{{{0}^2 + {1}^2}}", commutative=True,
 )  # fmt: skip
 relu = row("relu", lambda a: a if a > 0.0 or a != a else 0.0, lambda a, out: step(a), symbol="ReLU")
 leaky_relu = row(
@@ -437,13 +446,13 @@ maximum = row(
     "maximum", _maximum,
     lambda a, b, out: 0.5 + 0.5 * compare(a, b),  # a tie is split in half
     lambda a, b, out: 0.5 - 0.5 * compare(a, b),
-    latex=r"\max({0}, {1})",
+    latex=r"\max({0}, {1})", commutative=True,
 )  # fmt: skip
 minimum = row(
     "minimum", _minimum,
     lambda a, b, out: 0.5 - 0.5 * compare(a, b),
     lambda a, b, out: 0.5 + 0.5 * compare(a, b),
-    latex=r"\min({0}, {1})",
+    latex=r"\min({0}, {1})", commutative=True,
 )  # fmt: skip
 where = row(
     "where", lambda condition, a, b: a if condition else b,
@@ -454,7 +463,14 @@ where = row(
 
 # ---- rows that only the partials above use: with them the table is closed under differentiation ----
 
-sech = row("sech", _sech, lambda a, out: -(out * tanh(a)), public=False)
+sech2 = row(
+    "sech2",
+    _sech2,
+    lambda a, out: -2.0 * out * tanh(a),
+    text="sech({0})²",
+    latex=r"\operatorname{{sech}}^2({0})",
+    public=False,
+)
 gauss = row("gauss", _gauss, lambda a, out: -2.0 * a * out, latex="e^{{-{0}^2}}", public=False)
 sigmoid_of_difference = row(
     "sigmoid_of_difference", _sigmoid_of_difference,

@@ -21,6 +21,8 @@ class SGD:
     """
 
     def __init__(self, params: Iterable[Value], lr: float, momentum: float = 0.0, weight_decay: float = 0.0):
+        if not isinstance(params, Iterable):
+            raise TypeError(f"SGD takes the parameters, as from model.parameters(), not {type(params).__name__}")
         self.params = list(params)
         if not self.params:
             raise ValueError("SGD needs at least one parameter, got none")
@@ -31,8 +33,6 @@ class SGD:
                 raise ValueError(f"params[{i}] is the result of an operation, {p!r}: changing it has no effect")
         if len(set(self.params)) < len(self.params):
             raise ValueError("a parameter occurs twice in params, and would be updated twice")
-        if not 0.0 < lr < inf:
-            raise ValueError(f"SGD takes a learning rate lr > 0, got {lr!r}")
         if not 0.0 <= momentum < 1.0:
             raise ValueError(f"SGD takes 0 <= momentum < 1, got {momentum!r}")
         if not 0.0 <= weight_decay < inf:
@@ -41,6 +41,17 @@ class SGD:
         self.momentum = momentum
         self.weight_decay = weight_decay
         self._buffers = [0.0] * len(self.params)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate. Raises ValueError when it is set to what is not more than 0."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        if not 0.0 < lr < inf:
+            raise ValueError(f"SGD takes a learning rate lr > 0, got {lr!r}")
+        self._lr = lr
 
     def step(self) -> None:
         """Change every parameter by its gradient, or none if that is interrupted.

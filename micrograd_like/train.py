@@ -72,7 +72,7 @@ def _progress(epochs: int) -> Iterator[Callable[[Record], None]]:
             from rich.console import Console
             from rich.progress import Progress
         except ImportError:
-            pass
+            print("pip install 'micrograd_like[train]' brings a progress bar", file=sys.stderr)
         else:
             with Progress(console=Console(stderr=True)) as bar:
                 task = bar.add_task("", total=epochs)
@@ -198,7 +198,12 @@ def fit(
             f"got patience={patience!r}, validation={validation!r}"
         )
     X, y = samples(X, y)
-    optimizer = SGD(model.parameters(), lr) if optimizer is None else optimizer
+    if not callable(loss):
+        raise TypeError(f"loss is a function of (outputs, target) as in losses, not {type(loss).__name__} {loss!r:.60}")
+    if optimizer is None:
+        optimizer = SGD(model.parameters(), lr)
+    elif hasattr(model, "parameters") and not set(model.parameters()) & set(optimizer.params):
+        raise ValueError("the optimizer has no parameter of this model: it would learn nothing")
 
     def parameters() -> list[float]:
         return [p.data for p in optimizer.params]

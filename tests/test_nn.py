@@ -88,6 +88,10 @@ def test_activations(activation):
     assert out.op is not None and out.op.name == activation
 
 
+def test_linear_is_no_activation():
+    assert repr(Neuron(1, activation="linear")) == repr(Neuron(1, activation=None)) == "LinearNeuron(1)"
+
+
 def test_an_activation_of_ones_own():
     neuron = Neuron(1, activation=lambda z: z * z.sigmoid())
     z = neuron.w[0].data * 0.5
@@ -102,8 +106,10 @@ def test_an_activation_of_ones_own():
         (lambda: MLP(2, [3, 1])([1.0, 2.0, 3.0]), "MLP takes 2 inputs, got 3"),
         (lambda: Neuron(2)([1.0]), "Neuron takes 2 inputs, got 1"),
         (lambda: MLP(1, [1])(3.0), "MLP takes a sequence of 1 numbers, got float 3.0"),
-        (lambda: MLP(2, []), "an MLP needs at least one layer and sizes of 1 or more, got 2, []"),
-        (lambda: MLP(0, [1]), "an MLP needs at least one layer and sizes of 1 or more, got 0, [1]"),
+        (lambda: MLP(2, []), "an MLP takes the number of inputs and a list of layer sizes, all 1 or more, got 2, []"),
+        (lambda: MLP(2, 1), "an MLP takes the number of inputs and a list of layer sizes, all 1 or more, got 2, 1"),
+        (lambda: MLP(2, [1])("ab"), "MLP takes a sequence of 2 numbers, got str 'ab'"),
+        (lambda: MLP(0, [1]), "an MLP takes the number of inputs and a list of layer sizes, all 1 or more, got 0, [1]"),
     ],
 )
 def test_mistakes(call, message):
@@ -113,7 +119,8 @@ def test_mistakes(call, message):
 
 def test_an_unknown_activation_lists_the_known_ones():
     with pytest.raises(
-        ValueError, match=r"activation 'tahn' is not known; choose None, a function, or one of abs, .*tanh"
+        ValueError,
+        match=r"activation 'tahn' is not known; choose None, a function, or one of linear, leaky_relu, abs, .*tanh",
     ):
         Neuron(1, activation="tahn")
 

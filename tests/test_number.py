@@ -69,7 +69,7 @@ def test_what_is_no_number(bad):
         assert str(error.value) == f"{name} takes numbers and Values, not {kind} {bad!r}"
     with pytest.raises(TypeError) as error:
         Value(bad)
-    assert str(error.value) == f"Value takes numbers and Values, not {kind} {bad!r}"
+    assert str(error.value) == f"Value takes a number, not {kind} {bad!r}"
     with pytest.raises(TypeError):
         v.data = bad
     assert v.data == 1.0
@@ -99,12 +99,31 @@ def test_names_and_other_attributes():
     assert (Value(1.0).name, Value(1.0, "c").name) == ("", "c")
 
 
-def test_a_name_is_text():
-    with pytest.raises(TypeError) as error:
-        Value(1.0, (Value(2.0),))
-    assert str(error.value) == (
-        "a name is text, not tuple (Value(data=2.0, grad=0.0),); operands are not given but recorded"
-    )
+def test_operands_are_not_given():
+    for arguments in ((1.0, (Value(2.0),)), (1.0, (Value(2.0),), "tanh"), (1.0, "name", "tanh")):
+        with pytest.raises(TypeError) as error:
+            Value(*arguments)
+        assert str(error.value) == (
+            "Value(data, name): a node with operands is made by applying an operation to them; "
+            "how to add an operation is in CONTRIBUTING.md"
+        )
+
+
+def test_a_value_is_not_data():
+    with pytest.raises(TypeError, match=r"^Value takes a number, not Value Value\(data=2.0, grad=0.0\)$"):
+        Value(1.0).data = Value(2.0)
+    with pytest.raises(TypeError, match=r"^Value takes a number, not ndarray array\(\[1., 2.\]\)$"):
+        Value(numpy.array([1.0, 2.0]))
+
+
+def test_micrograds_manual_backward():
+    x = Value(3.0)
+    a = x * 2
+    loss = a * x
+    loss.grad = 1.0
+    loss._backward()
+    a._backward()
+    assert (a.grad, x.grad) == (3.0, 12.0)
 
 
 def test_what_micrograds_drawing_code_reads():

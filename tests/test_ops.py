@@ -124,7 +124,7 @@ REFERENCE = {
         [lambda c, a, b: 0, lambda c, a, b: 1 if c else 0, lambda c, a, b: 0 if c else 1],
         [(c, a, b) for c in (0.0, 1.0, -2.0) for a, b in PAIRS[:30]],
     ),
-    "sech": unary(mp.sech, lambda a: -mp.sech(a) * mp.tanh(a), WIDE),
+    "sech2": unary(lambda a: mp.sech(a) ** 2, lambda a: -2 * mp.sech(a) ** 2 * mp.tanh(a), WIDE),
     "gauss": unary(lambda a: mp.exp(-a * a), lambda a: -2 * a * mp.exp(-a * a), WIDE),
     "sigmoid_of_difference": (
         lambda a, b: sigmoid(a - b),

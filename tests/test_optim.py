@@ -194,3 +194,15 @@ def test_torchs_schedulers_agree():
             assert ours(epoch) == pytest.approx(sgd.param_groups[0]["lr"], rel=1e-12)
             sgd.step()
             scheduler.step()
+
+
+def test_the_learning_rate_stays_positive():
+    sgd = SGD([Value(1.0)], lr=0.1)
+    with pytest.raises(ValueError, match="SGD takes a learning rate lr > 0, got -1"):
+        sgd.lr = -1
+    assert sgd.lr == 0.1
+
+
+def test_a_model_is_not_its_parameters():
+    with pytest.raises(TypeError, match=r"^SGD takes the parameters, as from model.parameters\(\), not MLP$"):
+        SGD(MLP(1, [1]), lr=0.1)

@@ -49,6 +49,23 @@ def test_the_local_partial_is_on_the_edge_unless_it_is_1():
     assert re.findall(r'-> \w+ \[label="([^"]*)"', draw_dot(x - y).source) == ["", " -1 "]
 
 
+def test_operands_are_numbered_where_their_order_matters():
+    x, y = Value(3.0), Value(5.0)
+    assert re.findall(r'headlabel="?(\w*)', draw_dot(x - y).source) == ["1", "2"]
+    assert re.findall(r'headlabel="?(\w*)', draw_dot(2 / x).source) == ["1", "2"]
+    assert re.findall(r'headlabel="?(\w*)', draw_dot(x * y + tanh(x)).source) == [""] * 5
+
+
+def test_too_many_nodes_are_refused_with_advice():
+    x = Value(1.0)
+    y = x
+    for _ in range(2000):
+        y = y * 1.5
+    with pytest.raises(ValueError, match="the graph has 2001 nodes, more than the limit of 2000 up to which"):
+        draw_dot(y)
+    assert draw_dot(y, limit=3000).source
+
+
 def test_before_backward_there_is_no_gradient_to_show():
     source = draw_dot(Value(1.0) * 2).source
     assert source.count("none yet") == 2
@@ -97,7 +114,7 @@ def test_any_number_can_be_drawn(number):
 
 
 def test_render_writes_a_file(tmp_path):
-    path = draw_dot(example()).render(tmp_path / "graph", format="svg", cleanup=True)
+    path = draw_dot(example()).render(tmp_path / "graph", cleanup=True)
     assert path == str(tmp_path / "graph.svg")
     ET.parse(path)
     assert [file.name for file in tmp_path.iterdir()] == ["graph.svg"]

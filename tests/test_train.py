@@ -473,7 +473,9 @@ def test_a_bar_in_a_terminal(monkeypatch):
 
 def test_lines_in_a_terminal_without_rich(monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.progress", None)
-    assert len(show(20, monkeypatch, Terminal()).splitlines()) == 10
+    hint, *lines = show(20, monkeypatch, Terminal()).splitlines()
+    assert hint == "pip install 'micrograd_like[train]' brings a progress bar"
+    assert len(lines) == 10
 
 
 @pytest.mark.parametrize("stderr", [io.StringIO, Terminal])
@@ -510,3 +512,16 @@ def loaded_by(statement):
 def test_importing_loads_nothing_slow():
     assert loaded_by("from micrograd_like import data, train") == set()
     assert loaded_by("from micrograd_like import data; data.iris()") == {"importlib.resources"}
+
+
+def test_an_optimizer_of_another_model():
+    X, y = moons(10, 0.1, 0)
+    model, other = MLP(2, [2, 1]), MLP(2, [2, 1])
+    with pytest.raises(ValueError, match="the optimizer has no parameter of this model: it would learn nothing"):
+        fit(model, X, y, binary_cross_entropy, optimizer=SGD(other.parameters(), lr=1.0), progress=False)
+
+
+def test_a_loss_is_a_function():
+    X, y = moons(10, 0.1, 0)
+    with pytest.raises(TypeError, match=r"loss is a function of \(outputs, target\) as in losses, not str 'bce'"):
+        fit(MLP(2, [1]), X, y, "bce", progress=False)

@@ -9,19 +9,22 @@ LEAF, CONSTANT, OPERATION, ROOT = "#2f9e44", "#868e96", "#4dabf7", "#7048e8"
 POSITIVE, NEGATIVE, NEUTRAL = "#1971c2", "#d9480f", "#adb5bd"  # told apart by the colour-blind too
 
 
-def draw_dot(root: Value, rankdir: str = "LR") -> Any:
+def draw_dot(root: Value, rankdir: str = "LR", limit: int = 2000) -> Any:
     """A `graphviz.Digraph` of everything `root` was computed from.
 
     Each node shows its operation, name, data and grad; each edge the derivative of the node it leads to by
     the one it comes from, left out where it is 1. An edge's colour and width tell the sign and size of
-    what flows back over it (that derivative times the gradient of its node). `x + x` has two edges. Ids count
-    the nodes in topological order, so the same program gives the same text.
+    what flows back over it (that derivative times the gradient of its node): blue positive, orange negative. The
+    bar of a card tells a leaf (green), an operation (light blue), the root (violet) and a constant (grey). Where
+    the order of operands matters, as for -, they are numbered. `x + x` has two edges. Ids count the nodes in
+    topological order, so the same program gives the same text.
 
     `.source` needs only the Python package graphviz; `.render()`, `.pipe()` and the picture in a notebook need
     Graphviz's program `dot` or graphviz-pure, and raise RuntimeError with what to install if neither is there.
 
     Raises ImportError if graphviz is missing (the extra [viz] brings it and graphviz-pure), TypeError if root
-    is not a Value, ValueError for a rankdir that is not LR, TB, RL or BT.
+    is not a Value, ValueError for a rankdir that is not LR, TB, RL or BT and for a graph of more nodes than `limit`,
+    whose picture would take minutes and show nothing.
     """
     if not isinstance(root, Value):
         raise TypeError(f"draw_dot draws the graph of a Value, not {type(root).__name__} {root!r:.60}")
@@ -33,19 +36,27 @@ def draw_dot(root: Value, rankdir: str = "LR") -> Any:
         raise ImportError("drawing needs graphviz: pip install 'micrograd_like[viz]'") from error
 
     order = topological(root)
+    if len(order) > limit:
+        raise ValueError(
+            f"the graph has {len(order)} nodes, more than the limit of {limit} up to which a picture can be read; "
+            "draw a part of it (one sample instead of a batch, one neuron instead of a network) or set limit="
+        )
     ids = {node: f"n{i}" for i, node in enumerate(order)}
     known = root.op is None or root.grad != 0.0  # has backward been called?
     strongest = max((abs(node.grad) for node in order if isfinite(node.grad)), default=0.0)
 
     graph = Drawing(
+        format="svg",
         graph_attr={"rankdir": rankdir, "nodesep": "0.25", "ranksep": "0.6", "bgcolor": "white"},
         node_attr={"shape": "plain", "fontname": "Helvetica", "fontsize": "12"},
         edge_attr={"fontname": "Courier", "fontsize": "10", "fontcolor": "#495057", "arrowsize": "0.7"},
     )
     for node in order:
+        ordered = node.op is not None and node.op.arity > 1 and not node.op.commutative
         kind = ROOT if node is root else LEAF if node.op is None else OPERATION
         graph.node(ids[node], _card(node, kind, known, strongest), tooltip=_tooltip(node))
         for i, (operand, partial) in enumerate(zip(node.operands, node.partials(), strict=True)):
+            place = str(i + 1) if ordered else ""
             if isinstance(operand, Value):
                 flow = partial * node.grad
                 graph.edge(
@@ -53,13 +64,14 @@ def draw_dot(root: Value, rankdir: str = "LR") -> Any:
                     ids[node],
                     label="" if partial == 1.0 else f" {_short(partial)} ",
                     color=_colour(flow) if known else NEUTRAL,
+                    headlabel=place,
                     penwidth=f"{0.8 + 2.2 * _strength(flow, strongest):.2f}",
                     tooltip=f"local {partial!r} × upstream {node.grad!r} = {flow!r}",
                 )
             else:
                 constant = f"{ids[node]}c{i}"
                 graph.node(constant, _constant(operand), tooltip=f"constant {operand!r}")
-                graph.edge(constant, ids[node], color=NEUTRAL, penwidth="0.80")
+                graph.edge(constant, ids[node], color=NEUTRAL, headlabel=place, penwidth="0.80")
     return graph
 
 
