@@ -11,6 +11,7 @@ Every operation of the table is a function here, of numbers and of Values alike.
 """
 
 from . import byhand, data, losses, nn, optim, show, train
+from .byhand import compare
 from .engine import Value, topological
 from .ops import (
     DomainError,
@@ -72,6 +73,7 @@ __all__ = [
     "atanh",
     "byhand",
     "cbrt",
+    "compare",
     "cos",
     "cosh",
     "data",

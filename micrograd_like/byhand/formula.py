@@ -1,0 +1,299 @@
+"""Formulas as people write and paste them, parsed into expressions. Nothing of them is ever executed as code."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..ops import FUNCTIONS, TABLE
+from .expression import Expression
+
+LONGEST = 20_000  # characters
+DEEPEST = 100  # parentheses and powers inside one another
+
+_GREEK = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",
+    "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
+    "tau": "τ", "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω",
+}  # fmt: skip
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_SPELLINGS = {  # other names of functions of the table
+    "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2",
+    "arctanh": "atanh", "ln": "log", "max": "maximum", "min": "minimum", "σ": "sigmoid", "ReLU": "relu",
+}  # fmt: skip
+
+_TOKEN = re.compile(
+    r"""(?P<space>(?:\s|\\[,;:!\ ]|\\quad|\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|&)+)
+      | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+      | (?P<superscript>[⁰¹²³⁴-⁹⁻]+)
+      | (?P<command>\\[a-zA-Z]+(?:_(?:\{[0-9a-zA-Z,\ ]*\}|[0-9a-zA-Z]))?)
+      | (?P<name>[^\W\d_](?:(?![⁰¹²³⁴-⁹])[^\W_]|[₀-₉]|_(?:\{[0-9a-zA-Z,\ ]*\})?)*)
+      | (?P<symbol>\*\*|[-+*/^()\[\]{},=·×÷⋅−|])""",
+    re.VERBOSE,
+)
+_MULTIPLY = {"*", "·", "×", "⋅", "\\cdot", "\\times"}
+_DIVIDE = {"/", "÷"}
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+
+class FormulaError(ValueError):
+    """A formula that cannot be read. The message shows the line with a caret under the place."""
+
+    def __init__(self, message: str, line: str, column: int):
+        self.column = column
+        start = max(0, column - 60)
+        shown = "".join(c if c.isprintable() else " " for c in line[start : start + 100])
+        super().__init__(f"{message}\n    {shown}\n    {' ' * (column - start)}^")
+
+
+def canonical(name: str) -> str:
+    r"""One spelling for δ_1, δ₁, δ1, delta1 and \delta_{1}, so that a formula finds the names of the graph."""
+    name = name.translate(_SUBSCRIPTS).lstrip("\\")
+    for word, letter in _GREEK.items():
+        if re.match(rf"{word}(?![a-zA-Z])", name):
+            name = letter + name[len(word) :]
+            break
+    return re.sub(r"[_{},\s]", "", name)
+
+
+def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
+    r"""The lines of a formula as (target, expression); the target of a line without `=` is "".
+
+    names: what it may refer to, apart from the targets of earlier lines. Lines are separated by line ends or by
+    semicolons; `#` begins a comment. Numbers, names, + - * / ^ and ** , juxtaposition as multiplication, parentheses
+    of three kinds, the functions of the table, and the same in Unicode (· × ² δ₁) or LaTeX (\frac, \tanh,
+    \cdot, f_1^2, \delta_2).
+
+    Raises FormulaError for anything else, TypeError if text is no text.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"a formula is text, not {type(text).__name__} {text!r:.60}")
+    if len(text) > LONGEST:
+        raise FormulaError(f"the formula has {len(text)} characters; {LONGEST} are read at most", text[:40], 0)
+    known = _Names(names)
+    lines = []
+    for commented in re.split(r"[\n\r;]|\\\\", text):
+        line = commented.split("#")[0]
+        if line.strip():
+            target, expression = _Parser(line, known).line()
+            if target:
+                known.add(target)
+            lines.append((target, expression))
+    if not lines:
+        raise FormulaError("the formula is empty", text[:40], 0)
+    return lines
+
+
+class _Names:
+    """The names a formula may use, each found under any spelling of it."""
+
+    def __init__(self, names: Iterable[str]):
+        self.exact: dict[str, None] = {}
+        self.by_canonical: dict[str, list[str]] = {}
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        if name and name not in self.exact:
+            self.exact[name] = None
+            self.by_canonical.setdefault(canonical(name), []).append(name)
+
+    def find(self, name: str) -> list[str]:
+        return [name] if name in self.exact else self.by_canonical.get(canonical(name), [])
+
+    def unknown(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        listed = list(self.exact)
+        nearest = get_close_matches(canonical(name), listed, 1, 0.0)
+        shown = ", ".join(listed[:30]) + (f", … ({len(listed)} in all)" if len(listed) > 30 else "")
+        return f"unknown name {name!r}; there are {shown or 'none'}" + (
+            f" (did you mean {nearest[0]}?)" if nearest else ""
+        )
+
+
+class _Parser:
+    """Recursive descent over the tokens of one line."""
+
+    def __init__(self, line: str, names: _Names):
+        self.text = line
+        self.names = names
+        self.tokens: list[tuple[str, str, int]] = []
+        self.depth = 0
+        # What stands before '=' is a target: any text, such as ∂L/∂w_1.
+        self.equals = line.find("=")
+        position = self.equals + 1
+        while position < len(line):
+            match = _TOKEN.match(line, position)
+            if match is None:
+                raise FormulaError(f"cannot read {line[position]!r}", line, position)
+            kind, token = match.lastgroup or "", match.group()
+            if kind != "space":
+                self.tokens.append((kind, "-" if token == "−" else token, position))
+            position = match.end()
+        self.tokens.append(("end", "", len(line.rstrip())))
+        self.i = 0
+
+    def fail(self, message: str, back: int = 0) -> FormulaError:
+        return FormulaError(message, self.text, self.tokens[self.i - back][2])
+
+    def peek(self, *tokens: str) -> bool:
+        return self.tokens[self.i][1] in tokens and self.tokens[self.i][0] != "end"
+
+    def take(self, *tokens: str) -> bool:
+        if self.peek(*tokens):
+            self.i += 1
+            return True
+        return False
+
+    def expect(self, token: str) -> None:
+        if not self.take(token):
+            found = self.tokens[self.i][1]
+            raise self.fail(f"expected {token!r}" + (f", found {found!r}" if found else " here"))
+
+    def line(self) -> tuple[str, Expression]:
+        target = self.text[: max(self.equals, 0)].strip()
+        if self.equals >= 0 and not target:
+            raise FormulaError("a name should stand before '='", self.text, self.equals)
+        expression = self.sum()
+        if self.tokens[self.i][0] != "end":
+            raise self.fail(f"did not expect {self.tokens[self.i][1]!r} here")
+        return target, expression
+
+    def sum(self) -> Any:
+        """product (+ product | - product)*"""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.fail(f"nested more than {DEEPEST} deep")
+        result = self.product()
+        while self.peek("+", "-"):
+            row = TABLE["add" if self.take("+") else "sub"]
+            self.take("-")
+            result = Expression._record(row, (result, self.product()))
+        self.depth -= 1
+        return result
+
+    def product(self) -> Any:
+        """factor (* factor | / factor | factor)*: what stands side by side is multiplied"""
+        result = self.signed()
+        while True:
+            if self.take(*_MULTIPLY):
+                row, factor = TABLE["mul"], self.signed()
+            elif self.take(*_DIVIDE):
+                row, factor = TABLE["div"], self.signed()
+            elif self.tokens[self.i][0] in ("number", "name", "command") or self.peek("(", "[", "{"):
+                row, factor = TABLE["mul"], self.power()
+            else:
+                return result
+            result = Expression._record(row, (result, factor))
+
+    def signed(self) -> Any:
+        """[+ | -]* power"""
+        negative = False
+        while self.peek("+", "-"):
+            negative ^= self.take("-")
+            self.take("+")
+        result = self.power()
+        return Expression._record(TABLE["neg"], (result,)) if negative else result
+
+    def power(self) -> Any:
+        """atom [² | ^ exponent]; -x² is -(x²), and 2^3^2 is 2^(3^2)"""
+        base = self.atom()
+        exponent = self.exponent()
+        return base if exponent is None else Expression._record(TABLE["pow"], (base, exponent))
+
+    def exponent(self) -> Any:
+        if self.tokens[self.i][0] == "superscript":
+            text = self.tokens[self.i][1].translate(_SUPERSCRIPTS)
+            if not re.fullmatch(r"-?\d{1,3}", text):
+                raise self.fail(f"cannot read the exponent {text!r}")
+            self.i += 1
+            return float(text)
+        if not self.take("^", "**"):
+            return None
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.fail(f"nested more than {DEEPEST} deep")
+        result = self.signed()
+        self.depth -= 1
+        return result
+
+    def atom(self) -> Any:
+        kind, token, _ = self.tokens[self.i]
+        if kind == "number":
+            self.i += 1
+            number = float(token)
+            if number == float("inf"):
+                raise self.fail("this number is too large", back=1)
+            return number
+        if token in _CLOSING:
+            return self.group()
+        if token == "|":
+            raise self.fail("write abs(…) for an absolute value")
+        if kind in ("name", "command"):
+            return self.named()
+        raise self.fail(f"did not expect {token!r} here" if token else "something is missing here")
+
+    def group(self) -> Any:
+        opening = self.tokens[self.i][1]
+        self.i += 1
+        inner = self.sum()
+        self.expect(_CLOSING[opening])
+        return inner
+
+    def named(self) -> Any:
+        kind, token, _ = self.tokens[self.i]
+        name = token[1:] if kind == "command" else token
+        if kind == "command" and name == "frac":
+            self.i += 1
+            above, below = self.braced(), self.braced()
+            return Expression._record(TABLE["div"], (above, below))
+        if kind == "command" and name == "sqrt" and self.tokens[self.i + 1][1] == "{":
+            self.i += 1
+            return Expression._record(TABLE["sqrt"], (self.braced(),))
+        found = self.names.find(token)
+        if len(found) > 1:
+            raise self.fail(f"{token!r} could be {' or '.join(found)}")
+        if found:
+            self.i += 1
+            return Expression(name=found[0])
+        function = _SPELLINGS.get(canonical(name), name) if name not in FUNCTIONS else name
+        if function in FUNCTIONS:
+            self.i += 1
+            return self.call(function)
+        if name in ("pi", "π"):
+            self.i += 1
+            return 3.141592653589793
+        if name == "e":
+            self.i += 1
+            exponent = self.exponent()
+            return 2.718281828459045 if exponent is None else Expression._record(TABLE["exp"], (exponent,))
+        raise self.fail(self.names.unknown(token))
+
+    def braced(self) -> Any:
+        if not self.peek("{"):
+            raise self.fail("expected '{'")
+        return self.group()
+
+    def call(self, function: str) -> Any:
+        r"""f(a, b), and f² (a) for the square of f(a); a LaTeX function may do without parentheses: \tanh z"""
+        row = TABLE[function]
+        squared = self.exponent()
+        opening = self.tokens[self.i][1]
+        if opening not in _CLOSING:
+            if row.arity > 1 or self.tokens[self.i][0] not in ("name", "command", "number"):
+                raise self.fail(f"expected '(' after {function}")
+            arguments = [self.atom()]
+        else:
+            self.i += 1
+            arguments = [self.sum()]
+            while self.take(","):
+                arguments.append(self.sum())
+            self.expect(_CLOSING[opening])
+        defaults = FUNCTIONS[function].__defaults__ or ()
+        if len(arguments) < row.arity <= len(arguments) + len(defaults):
+            arguments += defaults[len(arguments) - row.arity :]
+        if len(arguments) != row.arity:
+            raise self.fail(f"{function} takes {row.arity} operands, got {len(arguments)}", back=1)
+        result = Expression._record(row, tuple(arguments))
+        return result if squared is None else Expression._record(TABLE["pow"], (result, squared))

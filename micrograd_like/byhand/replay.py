@@ -1,0 +1,41 @@
+"""A recorded graph at other numbers: its values, and its gradients as a map, the graph left as it is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..engine import Value, topological
+
+
+def values(loss: Value, changed: Mapping[Value, float] | None = None) -> dict[Value, float]:
+    """The number of every node `loss` depends on, if the nodes in `changed` had those numbers.
+
+    A changed node need not be a leaf: what it was computed from then has no say. Outside a domain it is nan.
+    """
+    changed = changed or {}
+    numbers: dict[Value, float] = {}
+    for node in topological(loss):
+        if node in changed:
+            numbers[node] = changed[node]
+        elif node.op is None:
+            numbers[node] = node.data
+        else:
+            numbers[node] = node.op.value(*_operands(node, numbers))
+    return numbers
+
+
+def gradients(loss: Value, numbers: Mapping[Value, float]) -> dict[Value, float]:
+    """∂loss/∂node for every node, at the numbers that `values` gave."""
+    order = topological(loss)
+    gradient = dict.fromkeys(order, 0.0)
+    gradient[loss] = 1.0
+    for node in reversed(order):
+        if node.op is not None:
+            operands = _operands(node, numbers)
+            for operand, partial in zip(node.operands, node.op.partials, strict=True):
+                if isinstance(operand, Value):
+                    gradient[operand] += partial(*operands, numbers[node]) * gradient[node]
+    return gradient
+
+
+def _operands(node: Value, numbers: Mapping[Value, float]) -> list[Any]:
+    return [numbers[x] if isinstance(x, Value) else x for x in node.operands]
