@@ -49,7 +49,13 @@ def draw_dot(root: Value, rankdir: str = "LR", limit: int = 2000) -> Any:
         format="svg",
         graph_attr={"rankdir": rankdir, "nodesep": "0.25", "ranksep": "0.6", "bgcolor": "white"},
         node_attr={"shape": "plain", "fontname": "Helvetica", "fontsize": "12"},
-        edge_attr={"fontname": "Courier", "fontsize": "10", "fontcolor": "#495057", "arrowsize": "0.7"},
+        edge_attr={
+            "fontname": "Courier",
+            "fontsize": "10",
+            "fontcolor": "#495057",
+            "arrowsize": "0.7",
+            "labeldistance": "1.8",
+        },
     )
     for node in order:
         ordered = node.op is not None and node.op.arity > 1 and not node.op.commutative
