@@ -21,8 +21,8 @@ _new = object.__new__
 class Value(Number):
     """A scalar with a gradient: a leaf made by the user, or the result of an operation on others.
 
-    `data` is its number, a float; `grad` is the derivative by it of the last value on which `backward`
-    was called, 0.0 before. `name` is for people: it appears in pictures and messages.
+    `data` is its number, a float. `grad` is the derivative by it of the value on which `backward` was called, 0.0
+    before; on a leaf, the sum of these since it was set to 0. `name` is for people, in pictures and messages.
 
     Raises TypeError if `data` is not a real number or `name` is not text.
 
@@ -38,7 +38,7 @@ class Value(Number):
     # are no tuple if they can do without: (_a, _b) is (Value, None), (Value, Value) or (Value, float),
     # a float being a constant; for any other operation it is (None, tuple of operands), for a leaf
     # (None, None). _mark belongs to `topological`. __dict__ takes the name and whatever else users set.
-    __slots__ = ("__dict__", "_a", "_b", "_data", "_grad", "_mark", "op")
+    __slots__ = ("__dict__", "__weakref__", "_a", "_b", "_data", "_grad", "_mark", "op")
 
     op: Op | None  # the row of the table that made this node; None for a leaf
     name: str = ""
@@ -82,7 +82,7 @@ class Value(Number):
         return (self._a,) if self._b is None else (self._a, self._b)
 
     def partials(self) -> tuple[float, ...]:
-        """∂self/∂operand for each operand, at the present data: the numbers on the edges of the graph."""
+        """∂self/∂operand for each operand, at the data it was recorded with: the numbers on the edges of the graph."""
         numbers = tuple(x._data if isinstance(x, Value) else x for x in self.operands)
         return tuple(partial(*numbers, self._data) for partial in self.op.partials) if self.op else ()
 
@@ -91,39 +91,41 @@ class Value(Number):
 
         The derivative is *added* to the `grad` of each leaf, so that the gradients of a minibatch
         accumulate until `zero_grad`; on every other node it is *set*, so that calling twice is not wrong.
+
+        The derivative is taken at the data with which the graph was recorded: after changing the data of a node,
+        record it anew. Threads may call it on graphs that share leaves; one of them computes at a time.
         """
-        order = topological(self)
-        for node in order:
-            if node.op is not None:
-                node._grad = 0.0
-        self._grad = 1.0 if self.op is not None else self._grad + 1.0
-        # Operands come before results in `order`, so in reverse every node has received all its
-        # contributions by the time it passes them on.
-        for node in reversed(order):
-            if node.op is None:
-                continue
-            op = node.op
-            partials = op.partials
-            a, b, out, grad = node._a, node._b, node._data, node._grad
-            if b is None:
-                a._grad += partials[0](a._data, out) * grad
-            elif type(b) is float:
-                a._grad += partials[0](a._data, b, out) * grad
-            elif a is not None:
-                if op.slopes:
+        with _walking:
+            order = topological(self)
+            for node in order:
+                if node.op is not None:
+                    node._grad = 0.0
+            self._grad += 1.0
+            # Operands come before results in `order`, so in reverse every node has received all its
+            # contributions by the time it passes them on.
+            for node in reversed(order):
+                op = node.op
+                if op is None:
+                    continue
+                a, b, out, grad = node._a, node._b, node._data, node._grad
+                if b is None:
+                    a._grad += op.partials[0](a._data, out) * grad
+                elif type(b) is float:
+                    a._grad += op.partials[0](a._data, b, out) * grad
+                elif a is None:
+                    numbers = [x._data if isinstance(x, Value) else x for x in b]
+                    for x, partial in zip(b, op.partials, strict=True):
+                        if isinstance(x, Value):
+                            x._grad += partial(*numbers, out) * grad
+                elif op.slopes:
                     slope_a, slope_b = op.slopes
                     a._grad += slope_a * grad
                     b._grad += slope_b * grad
                 else:
-                    by_a, by_b = partials
+                    by_a, by_b = op.partials
                     x, y = a._data, b._data
                     a._grad += by_a(x, y, out) * grad
                     b._grad += by_b(x, y, out) * grad
-            else:
-                numbers = [x._data if isinstance(x, Value) else x for x in b]
-                for x, partial in zip(b, partials, strict=True):
-                    if isinstance(x, Value):
-                        x._grad += partial(*numbers, out) * grad
 
     def _backward(self) -> None:
         """The chain rule at this node alone, as micrograd has it: add to the gradients of its operands."""
@@ -133,8 +135,9 @@ class Value(Number):
 
     def zero_grad(self) -> None:
         """Set `grad` to 0.0 on this node and on every node it was computed from."""
-        for node in topological(self):
-            node._grad = 0.0
+        with _walking:
+            for node in topological(self):
+                node._grad = 0.0
 
     @staticmethod
     def _record(op: Op, operands: tuple[Any, ...]) -> "Value":
@@ -184,7 +187,7 @@ def topological(*roots: Value) -> list[Value]:
     return order
 
 
-_walking = RLock()  # one thread at a time marks nodes
+_walking = RLock()  # one thread at a time marks nodes and adds to gradients
 
 
 give_operators(Value)

@@ -72,7 +72,8 @@ def _compare(weights: list[Value], loss: Value, w: list[float], x: float, y: flo
         numbers = "".join(f"{number:>{width}.8g}" for number, width in zip(exact, (15, 16, 16), strict=True))
         print(f"{weight.name:5}{w[i]:>8}{numbers}{by_difference:>15}{ulp:>5.0f}")
     # Each factor of the product may round once, so the last bits may differ, by more the longer the chain.
-    agreed = most_ulp <= 8 + 4 * len(w) and most_off < 1e-3
+    finite = all(math.isfinite(weight.grad) for weight in weights)  # max() would pass over nan
+    agreed = finite and most_ulp <= 8 + 4 * len(w) and most_off < 1e-3
     print(
         f"\nThe engine and the two hand-derived forms {'agree' if agreed else 'DO NOT AGREE'}: "
         f"they are {most_ulp:.0f} ulp apart at most."

@@ -87,16 +87,16 @@ class Number:
     # Comparisons are of data; == and hash stay those of the object, so Values live in sets and dicts.
 
     def __lt__(self, other: Any) -> bool:
-        return self._data < float(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self._data < _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     def __le__(self, other: Any) -> bool:
-        return self._data <= float(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self._data <= _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     def __gt__(self, other: Any) -> bool:
-        return self._data > float(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self._data > _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     def __ge__(self, other: Any) -> bool:
-        return self._data >= float(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self._data >= _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     # micrograd's names, so that code written for it runs as it is.
 
@@ -210,6 +210,10 @@ class _Saved:
         return bool, ()
 
 
+def _bare(x: Any) -> Any:
+    return x._data if isinstance(x, Number) else x  # a Fraction or a large int is compared as it is
+
+
 def _blank(cls: type, *ignored: Any) -> Any:
     return object.__new__(cls)
 
@@ -271,7 +275,26 @@ def give_operators(cls: Any) -> None:
         return lambda *operands: cls._record(op, operands)
 
     def reflected(op: Op) -> Callable[[Any, Any], Any]:
-        return lambda self, other: operate(op, (other, self))
+        value = op.value
+
+        def method(self: Any, other: Any) -> Any:
+            if type(other) is int:
+                other = float(other)
+            elif type(other) is not float:
+                return operate(op, (other, self))
+            data = value(other, self._data)
+            if data != data:
+                return cls._record(op, (other, self))
+            node = new(cls)
+            node._data = data
+            node._grad = 0.0
+            node.op = op
+            node._a = None
+            node._b = (other, self)
+            node._mark = None
+            return node
+
+        return method
 
     def operate(op: Op, operands: tuple[Any, ...]) -> Any:
         """An operator says NotImplemented to what is no number, for then the other operand may know."""
@@ -296,7 +319,8 @@ def give_operators(cls: Any) -> None:
     numpy_names = {ours: theirs for theirs, ours in _NUMPY.items()}
     for name, function in FUNCTIONS.items():
         method = recorders[TABLE[name]]
-        method.__name__, method.__doc__, method.__defaults__ = name, function.__doc__, function.__defaults__
+        method.__name__, method.__qualname__, method.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
+        method.__doc__, method.__defaults__ = function.__doc__, function.__defaults__
         setattr(cls, name, method)
         if name in numpy_names:  # numpy calls these on the elements of an object array
             setattr(cls, numpy_names[name], method)

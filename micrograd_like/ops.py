@@ -108,7 +108,7 @@ def number(x: Any, where: str, takes: str = "numbers and Values") -> float:
     """
     if isinstance(x, Real):
         return float(x)
-    if getattr(x, "ndim", None) == 0 and x.dtype.kind in "biuf":
+    if getattr(x, "ndim", None) == 0 and getattr(x.dtype, "kind", "?") in "biuf":
         return float(x)  # numpy's bool and its arrays of no dimension are no Real
     cure = f" (for arrays use numpy.{where})" if hasattr(x, "__array__") and where in TABLE else ""
     raise TypeError(f"{where} takes {takes}, not {type(x).__name__} {x!r:.60}{cure}")
@@ -159,6 +159,7 @@ def row(
             return apply(op, operands)
 
     function.__name__ = function.__qualname__ = name
+    function.__module__ = "micrograd_like"  # which is where users, and pickles, find it
     function.__doc__ = f"{op.text.format('x', 'y', 'z')}, of numbers (a float) or of Values (a Value)." + (
         f" {op.domain[0].upper()}{op.domain[1:]}." if op.domain else ""
     )
@@ -174,14 +175,14 @@ def _row(name: str) -> Op:
 # ---- values: Python's math, with IEEE's answer where Python raises --------------------------------
 
 
-def _quiet(f: Callable[[float], float], overflow: float = inf) -> Callable[[float], float]:
+def _quiet(f: Callable[[float], float]) -> Callable[[float], float]:
     def value(x: float) -> float:
         try:
             return f(x)
         except ValueError:
             return nan
         except OverflowError:
-            return overflow
+            return inf
 
     return value
 
@@ -258,11 +259,8 @@ def _logaddexp(a: float, b: float) -> float:
 
 
 def _sech2(x: float) -> float:
-    try:
-        s = 1.0 / math.cosh(x)
-    except OverflowError:
-        return 0.0
-    return s * s
+    e = math.exp(-2.0 * abs(x))
+    return 4.0 * e / ((1.0 + e) * (1.0 + e))
 
 
 def _gauss(x: float) -> float:
@@ -337,9 +335,14 @@ def _pow_by_base(a: Any, b: Any, out: Any) -> Any:
     if b == 0.0:
         return 0.0
     exponent = b - 1.0
-    slope = b * pow_(a, exponent)
+    power = pow_(a, exponent)
+    if type(a) is float and a and out and abs(out) < inf and not 2.3e-308 < abs(power) < inf:
+        return b * out / a  # out of the range of floats, though the slope may be within it
+    slope = b * power
     lost = b - (exponent + 1.0)  # b - 1 is rounded for a b like 0.1; log(a) would multiply that error
-    return slope * where(a, pow_(a, lost), 1.0) if lost else slope
+    if not 0.0 < abs(lost) < 1.0 or (type(slope) is float and not 0.0 < abs(slope) < inf):
+        return slope
+    return slope * where(a, pow_(a, lost), 1.0)
 
 
 pow_ = row(

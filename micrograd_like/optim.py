@@ -69,11 +69,11 @@ class SGD:
         try:
             for p, buffer in zip(self.params, buffers, strict=True):
                 p.data -= self.lr * buffer
+            self._buffers = buffers
         except BaseException:
             for p, x in zip(self.params, before, strict=True):
                 p.data = x
             raise
-        self._buffers = buffers
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0.0."""

@@ -6,6 +6,8 @@ import os
 import random
 import subprocess
 import sys
+import threading
+import weakref
 
 import pytest
 
@@ -207,6 +209,39 @@ def test_reruns_are_equal_to_the_last_bit():
         for seed in ("0", "1", "2")
     }
     assert len(outputs) == 1 and "0x" in outputs.pop()
+
+
+def test_threads_that_share_a_leaf():
+    w = Value(2.0)
+
+    def loss():
+        y = w * 0
+        for _ in range(3000):
+            y = y + w * w
+        return y
+
+    def work(y):
+        for _ in range(5):
+            y.backward()
+
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(loss(),)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switch)
+    assert w.grad == 4 * 5 * 3000 * 4.0
+
+
+def test_weak_references():
+    node = Value(1.0) + 1
+    reference = weakref.ref(node)
+    del node
+    assert reference() is None
 
 
 # ---- random programs against a slow, obvious reference ------------------------------------------------

@@ -1,5 +1,6 @@
 """The main job, as a user runs it."""
 
+import math
 import os
 import re
 import subprocess
@@ -107,6 +108,12 @@ def test_a_missing_program_does_not_stop_it(quick, tmp_path, monkeypatch, capsys
     assert (tmp_path / "chain-3-seed-0.dot").read_text(encoding="utf-8").startswith("digraph")
 
 
+def test_a_broken_program_does_not_stop_it(quick, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("shutil.which", lambda *args, **options: "/bin/false")
+    assert main(["lecture", "--out", str(tmp_path)]) == 0
+    assert "No picture, only its text for Graphviz: /bin/false failed" in capsys.readouterr().out
+
+
 def test_missing_graphviz_does_not_stop_it(quick, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "graphviz", None)
     monkeypatch.delitem(sys.modules, "micrograd_like.show._digraph", raising=False)
@@ -117,9 +124,10 @@ def test_missing_graphviz_does_not_stop_it(quick, tmp_path, monkeypatch, capsys)
 def test_a_wrong_rule_is_told_and_sets_the_exit_status(quick, tmp_path, monkeypatch, capsys):
     from micrograd_like.ops import TABLE
 
-    monkeypatch.setattr(TABLE["tanh"], "partials", (lambda a, out: 1.0 - a * a,))  # taken at z instead of f
-    assert main(["lecture", "--out", str(tmp_path)]) == 1
-    assert "DO NOT AGREE" in capsys.readouterr().out
+    for wrong in (lambda a, out: 1.0 - a * a, lambda a, out: math.nan):  # taken at z instead of f; undefined
+        monkeypatch.setattr(TABLE["tanh"], "partials", (wrong,))
+        assert main(["lecture", "--out", str(tmp_path)]) == 1
+        assert "DO NOT AGREE" in capsys.readouterr().out
 
 
 def test_a_folder_that_cannot_be_made(quick, tmp_path, capsys):

@@ -79,6 +79,7 @@ def test_comparisons_are_of_data():
     a, b = Value(1.0), Value(2.0)
     assert a < b and a <= b and b > a and b >= a and a < 2 and a > 0 and a >= 1.0 and not a > b
     assert not Value(math.nan) < 1 and not Value(math.nan) > 1
+    assert Value(0.1) > Fraction(1, 10) and Value(2.0**53) < 2**53 + 1 and a < 10**400
     assert max(a, b) is b and sorted([b, a])[0] is a
     with pytest.raises(TypeError, match="'<' not supported between instances of 'Value' and 'str'"):
         a < "2"
@@ -258,6 +259,11 @@ def test_deep_graphs_are_copied_without_recursion(clone):
     copied = clone(y)
     copied.backward()
     assert topological(copied)[0].grad == 1.0 and x.grad == 0.0
+
+
+def test_functions_and_methods_can_be_pickled():
+    for function in (micrograd_like.abs, micrograd_like.tanh, Value.tanh):
+        assert pickle.loads(pickle.dumps(function)) is function
 
 
 def test_a_pickle_carries_no_code():

@@ -28,6 +28,7 @@ def both(points: list[float]) -> list[float]:
     return points + [-x for x in points]
 
 
+ANY += [-15.949941860251027, -10.400864675323103]  # where 1/cosh² is more than 4 ulp off
 WIDE = ANY + both(spread(1e-12, 1e3)) + both(spread(1e-305, 1e305, 60))
 POSITIVE = [x for x in WIDE if x > 0]
 NEAR_ONE = [1 - 2**-53, 1 - 1e-15, 1 - 1e-9, 0.999, 0.5, 0.1, 1e-9, 1e-300, 0.0]
@@ -43,6 +44,7 @@ POWERS = [
     for a in (1e-300, 1e-200, 1e-9, 0.1, 0.9, 1 - 1e-15, 1.0, 1 + 1e-15, 1.1, 3.0, 1e9, 1e160, 1e300)
     for b in (-3.0, -1.0, -0.9, -0.5, -0.1, 1e-20, 0.1, 0.3, 1 / 3, 0.5, 0.9, 1.0, 1.1, 2.0, 2.7, 3.0, 30.0, 1e5)
 ]
+POWERS += [(1e-300, -0.03), (1000.0, -102.0)]
 POWERS += [(-2.0, b) for b in (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 101.0)]
 POWERS += list(zip(spread(1e-300, 1e300), both(spread(1e-3, 3.0, 100)), strict=True))
 

@@ -33,6 +33,8 @@ def _program() -> Iterator[None]:
     dot_command.DOT_BINARY = find_program()
     try:
         yield
+    except graphviz.CalledProcessError as error:
+        raise RuntimeError(f"{dot_command.DOT_BINARY} failed: {(error.stderr or b'')!r:.200}") from error
     finally:
         dot_command.DOT_BINARY = before
 
