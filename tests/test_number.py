@@ -177,6 +177,28 @@ def test_numpy_functions(name):
         assert type(column[0]) is Value and column[0].data == node.data
 
 
+@pytest.mark.parametrize(
+    ("name", "operands"),
+    [("square", [3.0]), ("reciprocal", [4.0]), ("positive", [-2.0]), ("fabs", [-2.0]), ("float_power", [3.0, 2.0])]
+    + [
+        (name, pair) for name in ("less", "less_equal", "greater", "greater_equal") for pair in ([1, 2], [2, 2], [3, 2])
+    ],
+    ids=str,
+)
+def test_numpys_other_names(name, operands):
+    ufunc = getattr(numpy, name)
+    first, *rest = operands
+    assert float(ufunc(Value(first), *rest)) == float(ufunc(*operands))
+
+
+def test_what_numpy_cannot_do_with_values():
+    with pytest.raises(TypeError):
+        numpy.add.accumulate(Value(1.0))
+    target = numpy.array([None, None])
+    result = numpy.multiply(Value(2.0), numpy.array([3.0, 4.0]), out=target)
+    assert result is target and [x.data for x in target] == [6.0, 8.0]
+
+
 def test_arrays_act_elementwise():
     v = Value(3.0)
     array = numpy.array([[1.0], [2.0]])

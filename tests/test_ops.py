@@ -186,6 +186,31 @@ def test_value_and_partials(name):
         assert error <= 4.0, f"{name}, {part}: {error:.1f} ulp at {point}"
 
 
+@pytest.mark.parametrize("name", REFERENCE)
+def test_partials_of_values_are_those_of_floats(name):
+    """The same formulas on nodes: what a gradient that is itself a graph is made of."""
+    op = ops.TABLE[name]
+    checked = 0
+    for point in REFERENCE[name][2]:
+        if not all(x == 0 or 1e-3 < abs(x) < 20 for x in point):
+            continue
+        out = op.value(*point)
+        for partial in op.partials:
+            of_floats = partial(*point, out)
+            of_values = float(partial(*map(Value, point), Value(out)))
+            assert of_values == pytest.approx(of_floats, rel=1e-12, nan_ok=True), (point, of_values, of_floats)
+            checked += 1
+    assert checked >= 9
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.0, 0.0), (0.0, 2.0), (2.0, 0.0), (-2.0, 3.0), (0.0, 0.5)])
+def test_partials_of_powers_of_values(a, b):
+    op = ops.TABLE["pow"]
+    for partial in op.partials:
+        of_floats = partial(a, b, op.value(a, b))
+        assert float(partial(Value(a), Value(b), Value(op.value(a, b)))) == pytest.approx(of_floats, nan_ok=True)
+
+
 PLANTED = {
     "a factor": lambda partial: lambda *args: 1.0000001 * partial(*args),
     "the sign": lambda partial: lambda *args: -partial(*args),
