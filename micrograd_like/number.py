@@ -164,12 +164,13 @@ class Number:
     def __reduce_ex__(self: Any, protocol: Any) -> Any:
         # A pickle saves what an object refers to before its state. So the ancestors are named first, in
         # an order in which each finds its operands already saved; they themselves then need no such list.
-        if self.op is None or _ancestors_are_saved.get():
+        if self.op is None or any(id(self) in saved for saved in _saved_first.get()):
             return _blank, (type(self),), self._state()
         from .engine import topological
 
         ancestors = topological(self)[:-1]
-        return _blank, (type(self), _Saved(True), ancestors, _Saved(False)), self._state()
+        first = frozenset(map(id, ancestors))
+        return _blank, (type(self), _Saved(first), ancestors, _Saved(None)), self._state()
 
     def _state(self) -> tuple[Any, ...]:
         return self._data, self._grad, self.op, self._a, self._b, self.__dict__
@@ -196,17 +197,19 @@ def _elementwise(function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
     return numpy.frompyfunc(function, len(arrays), 1)(*arrays)
 
 
-_ancestors_are_saved = ContextVar("ancestors_are_saved", default=False)
+# The ids of the nodes that a pickle names before a root, for each root it is in the middle of.
+_saved_first: ContextVar[tuple[frozenset[int], ...]] = ContextVar("saved_first", default=())
 
 
 class _Saved:
-    """Sets the flag at the moment the pickler comes to it."""
+    """Notes the ids, or forgets those noted last, at the moment the pickler comes to it."""
 
-    def __init__(self, flag: bool):
-        self.flag = flag
+    def __init__(self, ids: frozenset[int] | None):
+        self.ids = ids
 
     def __reduce__(self) -> Any:
-        _ancestors_are_saved.set(self.flag)
+        noted = _saved_first.get()
+        _saved_first.set(noted[:-1] if self.ids is None else (*noted, self.ids))
         return bool, ()
 
 

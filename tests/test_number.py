@@ -283,6 +283,23 @@ def test_deep_graphs_are_copied_without_recursion(clone):
     assert topological(copied)[0].grad == 1.0 and x.grad == 0.0
 
 
+def test_a_pickle_that_failed_spoils_no_other():
+    def deep():
+        y = Value(0.5)
+        for _ in range(20_000):
+            y = y * 1.0
+        return y
+
+    bad = Value(1.0)
+    bad.attribute = lambda: None
+    with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
+        pickle.dumps(bad * 2)
+    assert pickle.loads(pickle.dumps(deep())).data == 0.5
+    x = Value(1.0)
+    x.history = deep()
+    assert topological(pickle.loads(pickle.dumps(x * 2)))[0].history.data == 0.5
+
+
 def test_functions_and_methods_can_be_pickled():
     for function in (micrograd_like.abs, micrograd_like.tanh, Value.tanh):
         assert pickle.loads(pickle.dumps(function)) is function
