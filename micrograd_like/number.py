@@ -325,5 +325,5 @@ def give_operators(cls: Any) -> None:
         method.__name__, method.__qualname__, method.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
         method.__doc__, method.__defaults__ = function.__doc__, function.__defaults__
         setattr(cls, name, method)
-        if name in numpy_names:  # numpy calls these on the elements of an object array
+        if name in numpy_names:  # numpy calls most of these on the elements of an object array
             setattr(cls, numpy_names[name], method)

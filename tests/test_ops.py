@@ -152,9 +152,9 @@ def ulps(got: float, true: object, unit: float = 0.0) -> float:
     if mp.isnan(true):
         return 0.0 if got != got else inf
     if abs(true) > mp.mpf(math.ldexp(1 - 2**-53, 1024)):
-        return 0.0 if got == (inf if true > 0 else -inf) or abs(got) > 1.7e308 else inf
+        return 0.0 if math.copysign(got, true) == got and abs(got) > 1.7e308 else inf
     if abs(true) < 2**-1022:
-        return 0.0 if abs(got - true) < 1e-300 else inf
+        return 0.0 if abs(got) < 2.3e-308 else inf
     return float(abs(mp.mpf(got) - true) / math.ulp(max(abs(float(true)), abs(unit)))) if math.isfinite(got) else inf
 
 
