@@ -12,6 +12,8 @@ How a row is written:
   gradient a graph itself) and on whatever else can be recorded. A constant one is written as the number;
   where all of them are, `slopes` holds the numbers. A formula that would lose digits
   where it cancels (1 - tanh² far from 0) is replaced by one that does not (sech²).
+* ``written`` holds those partials, by the operand's number, that a person writes in another way (1 - out², for
+  tanh): derivations are written with them, and a test holds them to be the same functions.
 * ``text`` and ``latex`` are templates with ``{0}``, ``{1}``, … for the operands; ``precedence`` says how tightly
   they bind, ``commutative`` that their order does not matter.
 
@@ -47,6 +49,7 @@ class Op:
         "symbol",
         "text",
         "value",
+        "written",
     )
 
     def __init__(
@@ -61,6 +64,7 @@ class Op:
         precedence: int = ATOM,
         commutative: bool = False,
         domain: str = "",
+        written: dict[int, Callable[..., Any]] | None = None,
     ):
         operands = ", ".join(f"{{{i}}}" for i in range(len(partials)))
         self.name = name
@@ -71,10 +75,12 @@ class Op:
         self.arity = len(partials)
         self.symbol = symbol or name
         self.text = text or f"{name}({operands})"
-        self.latex = latex or rf"\operatorname{{{{{name}}}}}({operands})"
+        upright = name.replace("_", r"\_")
+        self.latex = latex or rf"\operatorname{{{{{upright}}}}}({operands})"
         self.precedence = precedence
         self.commutative = commutative
         self.domain = domain
+        self.written = tuple((written or {}).get(i, partial) for i, partial in enumerate(self.partials))
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"
@@ -320,6 +326,7 @@ div = row(
     lambda a, b, out: div(1.0, b),
     lambda a, b, out: -div(out, b),
     symbol="/", text="{0} / {1}", latex=r"\frac{{{0}}}{{{1}}}", precedence=2,
+    written={1: lambda a, b, out: -div(a, pow_(b, 2.0))},
 )  # fmt: skip
 neg = row("neg", operator.neg, -1.0, text="-{0}", latex="-{0}", precedence=3)
 
@@ -351,6 +358,10 @@ pow_ = row(
     lambda a, b, out: out * log_or_nan(where(a, a, 1.0)),  # slope 0 at 0^b, nan for a < 0, as torch
     symbol="**", text="{0} ** {1}", latex="{0}^{{{1}}}", precedence=4,
     domain="a negative base needs a whole exponent (a power that is not real is never made complex)",
+    written={
+        0: lambda a, b, out: b * (a if type(b) is float and b == 2.0 else pow_(a, b - 1.0)),
+        1: lambda a, b, out: out * (log_or_nan if type(a) is float else log)(a),
+    },
 )  # fmt: skip
 
 # ---- exponentials and logarithms ------------------------------------------------------------------
@@ -383,54 +394,101 @@ sqrt = row(
     "sqrt", _quiet(math.sqrt),
     lambda a, out: div(0.5, out),
     latex=r"\sqrt{{{0}}}", domain="the square root needs x ≥ 0",
+    written={0: lambda a, out: div(1.0, 2.0 * out)},
 )  # fmt: skip
-cbrt = row("cbrt", _cbrt, lambda a, out: div(1.0, 3.0 * out * out), latex=r"\sqrt[3]{{{0}}}")
+cbrt = row(
+    "cbrt", _cbrt,
+    lambda a, out: div(1.0, 3.0 * out * out),
+    latex=r"\sqrt[3]{{{0}}}",
+    written={0: lambda a, out: div(1.0, 3.0 * pow_(out, 2.0))},
+)  # fmt: skip
 
 # ---- circular and hyperbolic functions ------------------------------------------------------------
 
 _finite = "it needs a finite x"
 sin = row("sin", _quiet(math.sin), lambda a, out: cos(a), latex=r"\sin({0})", domain=_finite)
 cos = row("cos", _quiet(math.cos), lambda a, out: -sin(a), latex=r"\cos({0})", domain=_finite)
-tan = row("tan", _quiet(math.tan), lambda a, out: 1.0 + out * out, latex=r"\tan({0})", domain=_finite)
+tan = row(
+    "tan", _quiet(math.tan),
+    lambda a, out: 1.0 + out * out,
+    latex=r"\tan({0})", domain=_finite,
+    written={0: lambda a, out: 1.0 + pow_(out, 2.0)},
+)  # fmt: skip
 _unit = "it needs -1 ≤ x ≤ 1"
 asin = row(
     "asin", _quiet(math.asin),
     lambda a, out: div(1.0, sqrt((1.0 - a) * (1.0 + a))),  # 1 - a² would cancel near ±1
     latex=r"\arcsin({0})", domain=_unit,
+    written={0: lambda a, out: div(1.0, sqrt(1.0 - pow_(a, 2.0)))},
 )  # fmt: skip
 acos = row(
     "acos", _quiet(math.acos),
     lambda a, out: div(-1.0, sqrt((1.0 - a) * (1.0 + a))),
     latex=r"\arccos({0})", domain=_unit,
+    written={0: lambda a, out: -div(1.0, sqrt(1.0 - pow_(a, 2.0)))},
 )  # fmt: skip
-atan = row("atan", math.atan, lambda a, out: div(1.0, 1.0 + a * a), latex=r"\arctan({0})")
+atan = row(
+    "atan", math.atan,
+    lambda a, out: div(1.0, 1.0 + a * a),
+    latex=r"\arctan({0})",
+    written={0: lambda a, out: div(1.0, 1.0 + pow_(a, 2.0))},
+)  # fmt: skip
 atan2 = row(
     "atan2", math.atan2,
     lambda y, x, out: div(div(x, hypot(x, y)), hypot(x, y)),  # x² + y² would overflow
     lambda y, x, out: -div(div(y, hypot(x, y)), hypot(x, y)),
+    written={
+        0: lambda y, x, out: div(x, pow_(x, 2.0) + pow_(y, 2.0)),
+        1: lambda y, x, out: -div(y, pow_(x, 2.0) + pow_(y, 2.0)),
+    },
 )  # fmt: skip
 sinh = row("sinh", _sinh, lambda a, out: cosh(a), latex=r"\sinh({0})")
 cosh = row("cosh", _quiet(math.cosh), lambda a, out: sinh(a), latex=r"\cosh({0})")
-tanh = row("tanh", math.tanh, lambda a, out: sech2(a), latex=r"\tanh({0})")
-asinh = row("asinh", math.asinh, lambda a, out: div(1.0, hypot(1.0, a)))
+tanh = row(
+    "tanh", math.tanh,
+    lambda a, out: sech2(a),
+    latex=r"\tanh({0})",
+    written={0: lambda a, out: 1.0 - pow_(out, 2.0)},
+)  # fmt: skip
+asinh = row(
+    "asinh", math.asinh,
+    lambda a, out: div(1.0, hypot(1.0, a)),
+    written={0: lambda a, out: div(1.0, sqrt(1.0 + pow_(a, 2.0)))},
+)  # fmt: skip
 acosh = row(
     "acosh", _quiet(math.acosh),
     lambda a, out: div(1.0, sqrt(a - 1.0) * sqrt(a + 1.0)),
     domain="it needs x ≥ 1",
+    written={0: lambda a, out: div(1.0, sqrt(pow_(a, 2.0) - 1.0))},
 )  # fmt: skip
-atanh = row("atanh", _atanh, lambda a, out: div(1.0, (1.0 - a) * (1.0 + a)), domain=_unit)
+atanh = row(
+    "atanh", _atanh,
+    lambda a, out: div(1.0, (1.0 - a) * (1.0 + a)),
+    domain=_unit,
+    written={0: lambda a, out: div(1.0, 1.0 - pow_(a, 2.0))},
+)  # fmt: skip
 
 # ---- activations and what losses are made of ------------------------------------------------------
 
-sigmoid = row("sigmoid", _sigmoid, lambda a, out: out * sigmoid(-a), latex=r"\sigma({0})")
+sigmoid = row(
+    "sigmoid", _sigmoid,
+    lambda a, out: out * sigmoid(-a),
+    latex=r"\sigma({0})",
+    written={0: lambda a, out: out * (1.0 - out)},
+)  # fmt: skip
 softplus = row("softplus", _softplus, lambda a, out: sigmoid(a))
 logaddexp = row(
     "logaddexp", _logaddexp,
     lambda a, b, out: sigmoid_of_difference(a, b),
     lambda a, b, out: sigmoid_of_difference(b, a),
+    written={0: lambda a, b, out: sigmoid(a - b), 1: lambda a, b, out: sigmoid(b - a)},
     latex=r"\log(e^{{{0}}} + e^{{{1}}})", commutative=True,
 )  # fmt: skip
-erf = row("erf", math.erf, lambda a, out: 2.0 / math.sqrt(math.pi) * gauss(a))
+erf = row(
+    "erf", math.erf,
+    lambda a, out: 2.0 / math.sqrt(math.pi) * gauss(a),
+    written={0: lambda a, out: 2.0 / math.sqrt(math.pi) * exp(-pow_(a, 2.0))},
+)  # fmt: skip
 hypot = row(
     "hypot", math.hypot,
     lambda a, b, out: div(a, out),
@@ -491,5 +549,5 @@ step = row(  # 1 where a > 0, else 0: the slope of relu, which is 0 at 0
 )  # fmt: skip
 compare = row(  # the sign of a - b, also where both are infinite
     "compare", _compare, 0.0, 0.0,
-    text="sign({0} - {1})", public=False,
+    text="sign({0} - {1})", latex=r"\operatorname{{sign}}({0} - {1})", public=False,
 )  # fmt: skip

@@ -1,9 +1,10 @@
 """Formulas as trees: the operations of the table applied to names instead of numbers."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..ops import ATOM, TABLE, Op, number
+from ..ops import TABLE, Op, number
 
 
 class Expression:
@@ -17,12 +18,14 @@ class Expression:
     1.5
     """
 
-    __slots__ = ("name", "op", "operands")
+    __slots__ = ("name", "op", "operands", "size")
 
     def __init__(self, op: Op | None = None, operands: tuple[Any, ...] = (), name: str = ""):
         self.op = op
         self.operands = operands
         self.name = name
+        # How many symbols it has when it is written out. A part that is shared counts each time, so this can be huge.
+        self.size: int = 1 + sum([x.size if isinstance(x, Expression) else 1 for x in operands])
 
     @staticmethod
     def _record(op: Op, operands: tuple[Any, ...]) -> "Expression":
@@ -34,8 +37,23 @@ class Expression:
         return result
 
     def __str__(self) -> str:
-        text: str = self._fold(str, lambda x: f"{x:.17g}", _written)
-        return text
+        from .writing import PYTHON
+
+        return PYTHON.write(self)
+
+    def names(self) -> Counter[str]:
+        """How often it mentions each name."""
+        found: Counter[str] = Counter()
+        self._fold(lambda name: found.update((name,)), float, lambda op, operands, results: None)
+        return found
+
+    def replace(self, by_name: Mapping[str, Any]) -> Any:
+        """The expression with other expressions or numbers for some names."""
+        return self._fold(
+            lambda name: by_name[name] if name in by_name else Expression(name=name),
+            float,
+            lambda op, operands, results: Expression(op, tuple(results)),
+        )
 
     def _fold(self, of_name: Callable[[str], Any], of_number: Callable[[float], Any], of_op: Callable[..., Any]) -> Any:
         """What comes of the tree when every part is replaced from the inside out. No recursion: sums get long."""
@@ -58,20 +76,6 @@ class Expression:
 
     def __repr__(self) -> str:
         return f"<Expression {self}>"
-
-
-def _written(op: Op, operands: tuple[Any, ...], texts: list[str]) -> str:
-    """The operation's text; an operand that binds less tightly gets parentheses."""
-    shown = []
-    for i, (operand, text) in enumerate(zip(operands, texts, strict=True)):
-        inner = TABLE["neg"].precedence if text.startswith("-") else ATOM
-        if isinstance(operand, Expression) and operand.op:
-            inner = operand.op.precedence
-        # a - (b - c) and a / (b / c) need them, (a - b) - c does not; for ** it is the other way round
-        equal = i == 0 if op.name == "pow" else i == 1
-        loose = inner < op.precedence or (inner == op.precedence and equal)
-        shown.append(f"({text})" if op.precedence < ATOM and loose else text)
-    return op.text.format(*shown)
 
 
 def _operators() -> None:

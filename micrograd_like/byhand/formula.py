@@ -10,7 +10,7 @@ from .expression import Expression
 LONGEST = 20_000  # characters
 DEEPEST = 100  # parentheses and powers inside one another
 
-_GREEK = {
+GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",
     "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
     "tau": "τ", "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω",
@@ -19,21 +19,30 @@ _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SPELLINGS = {  # other names of functions of the table
     "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2",
-    "arctanh": "atanh", "ln": "log", "max": "maximum", "min": "minimum", "σ": "sigmoid", "ReLU": "relu",
+    "arctanh": "atanh", "ln": "log", "log_2": "log2", "log_{2}": "log2", "log_10": "log10", "log_{10}": "log10",
+    "max": "maximum", "min": "minimum", "σ": "sigmoid", "ReLU": "relu",
 }  # fmt: skip
+_DERIVED = {  # functions that people write and the table has in another form
+    "sign": lambda x: Expression._record(TABLE["compare"], (x, 0.0)),
+    "sech": lambda x: Expression._record(TABLE["div"], (1.0, Expression._record(TABLE["cosh"], (x,)))),
+}
 
+_UPRIGHT = r"\\(?:mathrm|operatorname|text)\{\s*([^{}]*?)\s*\}"
+_NAME = r"[^\W\d_](?:(?![⁰¹²³⁴-⁹])[^\W_]|[₀-₉]|_(?:\{[0-9a-zA-Z,\ ]*\})?)*"
 _TOKEN = re.compile(
-    r"""(?P<space>(?:\s|\\[,;:!\ ]|\\quad|\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|&)+)
+    r"""(?P<bar>\\left\s*\||\\right\s*\|)
+      | (?P<space>(?:\s|\\[,;:!\ ]|\\quad|\\(?:left|right)(?!\s*\||[a-zA-Z])|&)+)
       | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
       | (?P<superscript>[⁰¹²³⁴-⁹⁻]+)
+      | (?P<upright>UPRIGHT(?:_(?:\{[0-9a-zA-Z,\ ]*\}|[0-9a-zA-Z]))?)
       | (?P<command>\\[a-zA-Z]+(?:_(?:\{[0-9a-zA-Z,\ ]*\}|[0-9a-zA-Z]))?)
-      | (?P<name>[^\W\d_](?:(?![⁰¹²³⁴-⁹])[^\W_]|[₀-₉]|_(?:\{[0-9a-zA-Z,\ ]*\})?)*)
-      | (?P<symbol>\*\*|[-+*/^()\[\]{},=·×÷⋅−|])""",
+      | (?P<name>NAME)
+      | (?P<symbol>\*\*|[-+*/^()\[\]{},=·×÷⋅−|])""".replace("NAME", _NAME).replace("UPRIGHT", _UPRIGHT),
     re.VERBOSE,
 )
 _MULTIPLY = {"*", "·", "×", "⋅", "\\cdot", "\\times"}
 _DIVIDE = {"/", "÷"}
-_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_CLOSING = {"(": ")", "[": "]", "{": "}", "\\left|": "\\right|"}
 
 
 class FormulaError(ValueError):
@@ -49,11 +58,16 @@ class FormulaError(ValueError):
 def canonical(name: str) -> str:
     r"""One spelling for δ_1, δ₁, δ1, delta1 and \delta_{1}, so that a formula finds the names of the graph."""
     name = name.translate(_SUBSCRIPTS).lstrip("\\")
-    for word, letter in _GREEK.items():
+    for word, letter in GREEK.items():
         if re.match(rf"{word}(?![a-zA-Z])", name):
             name = letter + name[len(word) :]
             break
     return re.sub(r"[_{},\s]", "", name)
+
+
+def is_name(text: str) -> bool:
+    """Can a formula refer to something by this name?"""
+    return bool(re.fullmatch(_NAME, text))
 
 
 def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
@@ -72,7 +86,7 @@ def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
         raise FormulaError(f"the formula has {len(text)} characters; {LONGEST} are read at most", text[:40], 0)
     known = _Names(names)
     lines = []
-    for commented in re.split(r"[\n\r;]|\\\\", text):
+    for commented in re.split(r"[\n\r;]|\\\\|\\(?:begin|end)\{[a-z]+\*?\}", text):
         line = commented.split("#")[0]
         if line.strip():
             target, expression = _Parser(line, known).line()
@@ -82,6 +96,10 @@ def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
     if not lines:
         raise FormulaError("the formula is empty", text[:40], 0)
     return lines
+
+
+def _indices(name: str) -> list[str]:
+    return re.findall(r"\d+", name.translate(_SUBSCRIPTS))
 
 
 class _Names:
@@ -99,7 +117,12 @@ class _Names:
             self.by_canonical.setdefault(canonical(name), []).append(name)
 
     def find(self, name: str) -> list[str]:
-        return [name] if name in self.exact else self.by_canonical.get(canonical(name), [])
+        if name in self.exact:
+            return [name]
+        found = self.by_canonical.get(canonical(name), [])
+        if len(found) > 1:  # w_{1,12} and w_{11,2} differ only in where an index ends
+            return [x for x in found if _indices(x) == _indices(name)] or found
+        return found
 
     def unknown(self, name: str) -> str:
         from difflib import get_close_matches
@@ -128,6 +151,10 @@ class _Parser:
             if match is None:
                 raise FormulaError(f"cannot read {line[position]!r}", line, position)
             kind, token = match.lastgroup or "", match.group()
+            if kind == "upright":  # \mathrm{Loss}_{1} is the name Loss_{1}
+                kind, token = "name", re.sub(_UPRIGHT, lambda match: match[1].replace(r"\_", "_"), token)
+            if kind == "bar":
+                kind, token = "symbol", "\\left|" if token.startswith("\\left") else "\\right|"
             if kind != "space":
                 self.tokens.append((kind, "-" if token == "−" else token, position))
             position = match.end()
@@ -152,7 +179,8 @@ class _Parser:
             raise self.fail(f"expected {token!r}" + (f", found {found!r}" if found else " here"))
 
     def line(self) -> tuple[str, Expression]:
-        target = self.text[: max(self.equals, 0)].strip()
+        target = re.sub(_UPRIGHT, lambda match: match[1].replace(r"\_", "_"), self.text[: max(self.equals, 0)])
+        target = target.replace("&", "").strip()
         if self.equals >= 0 and not target:
             raise FormulaError("a name should stand before '='", self.text, self.equals)
         expression = self.sum()
@@ -167,8 +195,8 @@ class _Parser:
             raise self.fail(f"nested more than {DEEPEST} deep")
         result = self.product()
         while self.peek("+", "-"):
-            row = TABLE["add" if self.take("+") else "sub"]
-            self.take("-")
+            row = TABLE["add" if self.peek("+") else "sub"]
+            self.i += 1
             result = Expression._record(row, (result, self.product()))
         self.depth -= 1
         return result
@@ -181,7 +209,7 @@ class _Parser:
                 row, factor = TABLE["mul"], self.signed()
             elif self.take(*_DIVIDE):
                 row, factor = TABLE["div"], self.signed()
-            elif self.tokens[self.i][0] in ("number", "name", "command") or self.peek("(", "[", "{"):
+            elif self.tokens[self.i][0] in ("number", "name", "command") or self.peek(*_CLOSING):
                 row, factor = TABLE["mul"], self.power()
             else:
                 return result
@@ -229,7 +257,10 @@ class _Parser:
         if token in _CLOSING:
             return self.group()
         if token == "|":
-            raise self.fail("write abs(…) for an absolute value")
+            self.i += 1
+            inner = self.sum()
+            self.expect("|")
+            return Expression._record(TABLE["abs"], (inner,))
         if kind in ("name", "command"):
             return self.named()
         raise self.fail(f"did not expect {token!r} here" if token else "something is missing here")
@@ -239,7 +270,7 @@ class _Parser:
         self.i += 1
         inner = self.sum()
         self.expect(_CLOSING[opening])
-        return inner
+        return Expression._record(TABLE["abs"], (inner,)) if "|" in opening else inner
 
     def named(self) -> Any:
         kind, token, _ = self.tokens[self.i]
@@ -248,17 +279,20 @@ class _Parser:
             self.i += 1
             above, below = self.braced(), self.braced()
             return Expression._record(TABLE["div"], (above, below))
-        if kind == "command" and name == "sqrt" and self.tokens[self.i + 1][1] == "{":
+        if kind == "command" and name == "sqrt" and self.tokens[self.i + 1][1] in ("{", "["):
             self.i += 1
-            return Expression._record(TABLE["sqrt"], (self.braced(),))
+            third = self.peek("[")
+            if third and self.group() != 3.0:
+                raise self.fail("only square and cube roots are read; write x^(1/n)", back=1)
+            return Expression._record(TABLE["cbrt" if third else "sqrt"], (self.braced(),))
         found = self.names.find(token)
         if len(found) > 1:
             raise self.fail(f"{token!r} could be {' or '.join(found)}")
         if found:
             self.i += 1
             return Expression(name=found[0])
-        function = _SPELLINGS.get(canonical(name), name) if name not in FUNCTIONS else name
-        if function in FUNCTIONS:
+        function = name if name in TABLE else _SPELLINGS.get(name) or _SPELLINGS.get(canonical(name), name)
+        if function in TABLE or function in _DERIVED:
             self.i += 1
             return self.call(function)
         if name in ("pi", "π"):
@@ -277,11 +311,11 @@ class _Parser:
 
     def call(self, function: str) -> Any:
         r"""f(a, b), and f² (a) for the square of f(a); a LaTeX function may do without parentheses: \tanh z"""
-        row = TABLE[function]
+        arity = 1 if function in _DERIVED else TABLE[function].arity
         squared = self.exponent()
         opening = self.tokens[self.i][1]
         if opening not in _CLOSING:
-            if row.arity > 1 or self.tokens[self.i][0] not in ("name", "command", "number"):
+            if arity > 1 or self.tokens[self.i][0] not in ("name", "command", "number"):
                 raise self.fail(f"expected '(' after {function}")
             arguments = [self.atom()]
         else:
@@ -290,10 +324,13 @@ class _Parser:
             while self.take(","):
                 arguments.append(self.sum())
             self.expect(_CLOSING[opening])
-        defaults = FUNCTIONS[function].__defaults__ or ()
-        if len(arguments) < row.arity <= len(arguments) + len(defaults):
-            arguments += defaults[len(arguments) - row.arity :]
-        if len(arguments) != row.arity:
-            raise self.fail(f"{function} takes {row.arity} operands, got {len(arguments)}", back=1)
-        result = Expression._record(row, tuple(arguments))
+        defaults = FUNCTIONS[function].__defaults__ or () if function in FUNCTIONS else ()
+        if len(arguments) < arity <= len(arguments) + len(defaults):
+            arguments += defaults[len(arguments) - arity :]
+        if len(arguments) != arity:
+            raise self.fail(f"{function} takes {arity} operands, got {len(arguments)}", back=1)
+        if function in _DERIVED:
+            result = _DERIVED[function](arguments[0])
+        else:
+            result = Expression._record(TABLE[function], tuple(arguments))
         return result if squared is None else Expression._record(TABLE["pow"], (result, squared))

@@ -1,0 +1,294 @@
+"""`derive`: the derivative that a recorded graph implies, written out as a person would."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from typing import Any
+
+from ..engine import Value
+from .expression import Expression
+from .formula import canonical
+from .graph import Graph
+from .indices import Line, fold
+from .tidy import Part, product, total
+from .writing import LATEX, PYTHON, TEXT, Style
+
+SCREEN = 160  # symbols; what is longer is written in several lines
+LINE = 40  # symbols; in several lines, a part that is longer gets a line of its own
+
+
+class Derivation:
+    """What `derive` returns: `lines`, each by those before it. Printed, it is Unicode text; in a notebook, LaTeX.
+
+    text, latex, python: the lines in these notations. Lines that differ only in their indices, as those of the units of
+    a layer do, are written once, with sums over k; `python` always has all of them.
+    """
+
+    def __init__(self, loss: str, lines: list[Line], names: Mapping[str, str]):
+        self.loss = loss
+        self.lines = lines
+        self.names = names
+
+    @property
+    def text(self) -> str:
+        """The lines in Unicode, as x (1 - f_1²) δ_2."""
+        lines = [f"{left} = {right}" for left, right in self._written(TEXT)]
+        return "\n".join(lines + [f"where {TEXT.name(ours)} is {theirs!r}" for ours, theirs in self.names.items()])
+
+    @property
+    def latex(self) -> str:
+        """The lines in LaTeX, for mathematics mode."""
+        lines = [rf"{left} &= {right} \\" for left, right in self._written(LATEX)]
+        return "\n".join([r"\begin{aligned}", *lines, r"\end{aligned}"])
+
+    @property
+    def python(self) -> str:
+        """The lines as Python, in the names of the graph; its functions are those of `micrograd_like.ops`."""
+        return "\n".join(f"{line.name} = {PYTHON.write(line.expression)}" for line in self.lines)
+
+    def evaluate(self, numbers: Mapping[str, float]) -> dict[str, float]:
+        """The number of each line by its name, when the names of the graph stand for these numbers."""
+        known = dict(numbers)
+        for line in self.lines:
+            expression = line.expression
+            known[line.name] = expression.evaluate(known) if isinstance(expression, Expression) else expression
+        return {line.name: known[line.name] for line in self.lines}
+
+    def _written(self, style: Style) -> Iterator[tuple[str, str]]:
+        for line in fold(self.lines):
+            label = style.derivative(self.loss, line.of) if line.of else style.name(line.name)
+            yield label, style.write(line.expression) + style.ranges(line.ranges)
+
+    def __str__(self) -> str:
+        lines = self.text.split("\n")
+        if len(lines) > 2 * LINE:
+            lines[LINE:-LINE] = [f"… {len(lines) - 2 * LINE} more lines; .text has them all"]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex}\n$$"
+
+
+def derive(loss: Value, wrt: Any, through: Any = ()) -> Derivation:
+    r"""Write the derivative of `loss` by `wrt` as a formula in the names of the graph.
+
+    wrt: a node of the graph or its name, or several of them (a list, or what `parameters()` gives).
+    through: nodes whose own derivatives get a line each, δ, by which the others are written: with the z of the units
+    that is the recurrence of back-propagation. Names, nodes, or the letter before their index: "z" is all of z1, z2, ….
+
+    Named nodes appear by name, others as what they were computed from; the units of an `nn.MLP` have names by
+    themselves (z1_2 and f1_2 in layer 1, unit 2). What would be longer than a screen is written in several lines,
+    with names for the parts that occur more than once.
+
+    No gradient of the graph is touched. Raises TypeError if loss is no Value, ValueError for a node or a name that is
+    not in the graph.
+
+    >>> from micrograd_like.lecture import chain
+    >>> weights, loss = chain([0.5, -1.5], 2.0, 0.3)
+    >>> print(derive(loss, ["w1", "w2"], through=["z1", "z2"]))
+    δ_2 = 2 (f_2 - y)(1 - f_2²)
+    δ_1 = (1 - f_1²) w_2 δ_2
+    ∂Loss/∂w_1 = x δ_1
+    ∂Loss/∂w_2 = f_1 δ_2
+    >>> print(derive(loss, "w1"))
+    ∂Loss/∂w_1 = x (1 - f_1²) w_2 (1 - f_2²) · 2 (f_2 - y)
+    """
+    graph = Graph(loss, "derive")
+    targets = _nodes(graph, wrt)
+    cut = [node for node in _nodes(graph, through) if node is not loss]
+    try:
+        return _Writer(graph, targets, cut, folded=False).derivation()
+    except _TooLongError:
+        return _Writer(graph, targets, cut, folded=True).derivation()
+
+
+def _nodes(graph: Graph, asked: Any) -> list[Value]:
+    """The nodes meant, without repetition."""
+    if isinstance(asked, (str, Value)) or not isinstance(asked, Iterable):
+        asked = [asked]
+    found: dict[Value, None] = {}
+    for key in asked:
+        family = [
+            node
+            for name, node in graph.nodes.items()
+            if isinstance(key, str) and key not in graph.nodes and name.rstrip("0123456789_") == key
+        ]
+        if not isinstance(key, (str, Value)):
+            raise TypeError(f"derive takes nodes and names, not {type(key).__name__} {key!r:.60}")
+        found |= dict.fromkeys(family or [graph.node(key)])
+    return list(found)
+
+
+class Symbols:
+    """A graph in symbols: what stands for each node, and the local derivative between two nodes."""
+
+    def __init__(self, graph: Graph, names: Mapping[Value, str]):
+        self.names = names
+        self._forms: dict[Value, Part] = {}
+        for node in graph.order:
+            self._forms[node] = Expression(name=names[node]) if node in names else self.computed(node)
+
+    def __getitem__(self, node: Value) -> Part:
+        return self._forms[node]
+
+    def computed(self, node: Value) -> Part:
+        """The node as what it was computed from."""
+        if node.op is None:
+            return node.data
+        operands = self._operands(node)
+        if all(isinstance(x, float) for x in operands):
+            return node.data
+        return Expression(node.op, operands)
+
+    def local(self, node: Value, operand: Value) -> Part:
+        """∂node/∂operand as a person writes it, for all the places that operand has in node."""
+        assert node.op is not None
+        operands = self._operands(node)
+        if not node.op.slopes and any(isinstance(x, Expression) and x.size > SCREEN for x in (*operands, self[node])):
+            raise _TooLongError
+        partials = [
+            product([written(*operands, self._forms[node])])
+            for x, written in zip(node.operands, node.op.written, strict=True)
+            if x is operand
+        ]
+        return partials[0] if len(partials) == 1 else total(partials)
+
+    def _operands(self, node: Value) -> tuple[Part, ...]:
+        return tuple(self._forms[x] if isinstance(x, Value) else x for x in node.operands)
+
+
+class _TooLongError(Exception):
+    """What was to be written in one line does not fit there."""
+
+
+class _Writer:
+    """The reverse sweep in symbols: what `backward` does with numbers, done with what stands for them.
+
+    folded: give a name to what occurs more than once. Otherwise raises _TooLongError for a line longer than SCREEN.
+    """
+
+    def __init__(self, graph: Graph, targets: list[Value], cut: list[Value], folded: bool):
+        self.graph, self.targets, self.folded = graph, dict.fromkeys(targets), folded
+        one_spelling = {canonical(name): node for node, name in reversed(graph.names.items())}
+        self.names = {node: name for node, name in graph.names.items() if one_spelling[canonical(name)] is node}
+        self.taken = {*graph.nodes, *(node.name for node in graph.order)}
+        self._fresh = (name for i in count(1) if (name := f"v{i}_") not in self.taken)
+        self.given: dict[str, str] = {}  # leaves whose name no formula can contain, or is not theirs alone
+        for node in graph.order:
+            if node not in self.names and (node.name if node.op is None else folded or node in cut):
+                if node.op is None:
+                    name = next(short for i in count(1) if (short := f"v{i}") not in self.taken)
+                    self.taken.add(name)
+                    self.given[name] = node.name
+                else:
+                    name = next(self._fresh)
+                self.names[node] = name
+        self.symbols = Symbols(graph, self.names)
+        on_way = set(targets)
+        for node in graph.order:
+            if not on_way.isdisjoint(node.operands):
+                on_way.add(node)
+        self.order = [node for node in graph.order if node in on_way]
+        self.cut = {*cut} & on_way
+        self.lines: list[Line] = []
+
+    def derivation(self) -> Derivation:
+        self._sweep()
+        values = self._values()
+        return Derivation(self.graph.loss.name or "L", [*values, *self.lines], self.given)
+
+    def _sweep(self) -> None:
+        consumers: dict[Value, list[Value]] = {node: [] for node in self.order}
+        for node in self.order:
+            for operand in dict.fromkeys(node.operands):
+                if operand in consumers:
+                    consumers[operand].append(node)  # type: ignore[index]
+        adjoints: dict[Value, list[Part]] = {}  # the factors of ∂loss/∂node, from the node to the loss
+        hops: dict[Value, int] = {}  # nodes with names from there to the loss, where there is one way only
+        gradients: dict[Value, Line] = {}
+        for node in reversed(self.order):
+            ways = [[self.symbols.local(v, node), *adjoints[v]] for v in consumers[node]]
+            hops[node] = min((hops[v] + (v in self.graph.names) for v in consumers[node]), default=0)
+            if not ways:
+                parts: list[Part] = []
+            elif len(ways) == 1:
+                parts = ways[0]
+            else:
+                parts = [total([product(way) for way in ways])]
+            size = sum(part.size if isinstance(part, Expression) else 1 for part in parts)
+            if size > SCREEN and not self.folded:
+                raise _TooLongError
+            received = sum(1 for x in set(node.operands) if x in consumers)
+            if self.folded and node not in self.targets and (size > LINE or (size > 3 and received > 1)):
+                self.cut.add(node)
+            if node in self.cut:
+                if hops[node] == 1 + (self.graph.loss in self.graph.names) and len(ways) == 1:
+                    # the derivative of the loss comes first where it is next: 2 (f - y)(1 - f²)
+                    parts = [*adjoints[consumers[node][0]], self.symbols.local(consumers[node][0], node)]
+                name = _delta(self.names[node])
+                self.lines.append(Line("delta", node, name, product(parts)))
+                parts = [Expression(name=name)]
+                hops[node] = len(self.order)
+            elif node in self.targets:
+                of = self.names.get(node) or self.graph.title(node)
+                gradients[node] = Line("gradient", node, f"d{of}".replace(" ", "_"), product(parts), of)
+            adjoints[node] = parts
+        self._order_deltas()
+        self.lines += [gradients[node] for node in self.targets if node in gradients]
+
+    def _order_deltas(self) -> None:
+        """Put the units of a layer, which do not depend on each other, in the order of the graph."""
+        ordered: list[Line] = []
+        layer: list[Line] = []
+        for line in self.lines:
+            mentioned = line.expression.names() if isinstance(line.expression, Expression) else {}
+            if any(other.name in mentioned for other in layer):
+                ordered += reversed(layer)
+                layer = []
+            layer.append(line)
+        self.lines = [*ordered, *reversed(layer)]
+
+    def _values(self) -> list[Line]:
+        """Lines for the values that got a name here, those that are mentioned once put back where they belong."""
+        fresh = {node: name for node, name in self.names.items() if name != self.graph.names.get(node) and node.op}
+        forms = {name: self.symbols.computed(node) for node, name in fresh.items()}
+        mentions: Counter[str] = Counter()
+        for line in self.lines:
+            if isinstance(line.expression, Expression):
+                mentions.update(line.expression.names())
+            if line.kind == "delta" and line.node in fresh:
+                mentions[fresh[line.node]] += 2  # what this is the derivative by has to be said
+        for node in reversed(self.graph.order):
+            name = fresh.get(node, "")
+            form = forms.get(name)
+            if mentions[name] and isinstance(form, Expression):
+                for operand, times in form.names().items():
+                    mentions[operand] += times * (mentions[name] if mentions[name] == 1 else 1)
+        written: dict[str, Any] = {}
+        lines = []
+        numbers = count(1)
+        for node, name in fresh.items():
+            form = forms[name]
+            if isinstance(form, Expression):
+                form = form.replace(written)
+            size = form.size if isinstance(form, Expression) else 1
+            if mentions[name] == 1 and size <= LINE or size == 1:
+                written[name] = form
+            elif mentions[name]:
+                new = next(short for i in numbers if (short := f"v{i}") not in self.taken)
+                written[name] = Expression(name=new)
+                written[_delta(name)] = Expression(name=_delta(new))
+                lines.append(Line("value", node, new, form))
+        for line in self.lines:
+            if line.name in written:
+                line.name = written[line.name].name
+            if isinstance(line.expression, Expression):
+                line.expression = line.expression.replace(written)
+        return lines
+
+
+def _delta(name: str) -> str:
+    """δ_2 for z2, as in the lecture; δ_f2 for f2."""
+    return f"delta_{name[1:].lstrip('_')}" if name[0] == "z" and name[1:].strip("_") else f"delta_{name}"

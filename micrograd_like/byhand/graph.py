@@ -1,0 +1,86 @@
+"""The names by which a formula refers to the nodes of a graph, and the other way round."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from ..engine import Value, topological
+from .formula import canonical, is_name
+from .replay import values
+
+
+class Graph:
+    """A recorded graph with its names and numbers.
+
+    order: the nodes, operands before results. numbers: what each had when it was recorded. names: the name of every
+    node that a formula can refer to: those that users gave, if a formula can contain them and no other node has
+    them, and z1_2, f1_2 for the units of an `nn.MLP` (layer 1, unit 2), which nobody named.
+
+    Raises TypeError if loss is no Value.
+    """
+
+    def __init__(self, loss: Value, where: str):
+        if not isinstance(loss, Value):
+            raise TypeError(f"{where} reads the graph of a Value, not {type(loss).__name__} {loss!r:.60}")
+        self.loss = loss
+        self.order = topological(loss)
+        self.place = {node: i for i, node in enumerate(self.order)}
+        self.numbers = values(loss)
+        times = Counter(node.name for node in self.order)
+        self.names = {node: node.name for node in self.order if times[node.name] == 1 and is_name(node.name)}
+        self.nodes = {name: node for node, name in self.names.items()}
+        for node, name in _units(self.order).items():
+            if node not in self.names and name not in times:
+                self.names[node], self.nodes[name] = name, node
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """The number of every name."""
+        return {name: self.numbers[node] for name, node in self.nodes.items()}
+
+    def title(self, node: Value) -> str:
+        """What to call a node: its name, or where it stands."""
+        return self.names.get(node) or node.name or ("loss" if node is self.loss else f"node {self.place[node]}")
+
+    def node(self, key: Value | str) -> Value:
+        """The node itself, or the only one of that name under any spelling (w_1 is w1). Raises ValueError."""
+        if isinstance(key, Value):
+            if key not in self.place:
+                raise ValueError(f"{key.name or repr(key)} is not in the graph; {self.listing()}")
+            return key
+        found = [self.nodes[key]] if key in self.nodes else [node for node in self.order if node.name == key and key]
+        found = found or [node for name, node in self.nodes.items() if canonical(name) == canonical(str(key))]
+        if len(found) != 1:
+            problem = f"{len(found)} nodes have the name {key!r}" if found else f"no node has the name {key!r}"
+            raise ValueError(f"{problem}; {self.listing()}")
+        return found[0]
+
+    def listing(self) -> str:
+        """The names there are, for messages."""
+        names = list(self.nodes)
+        shown = ", ".join(names[:30]) + (f", … ({len(names)} in all)" if len(names) > 30 else "")
+        return f"the names of the graph are {shown or 'none: give the nodes names'}"
+
+
+def _units(order: Iterable[Value]) -> dict[Value, str]:
+    """The names z and f of the units whose parameters are named as `nn.MLP` names them."""
+    of_unit: dict[Value, str] = {}  # a partial sum b + w x + … -> "1_2" of its b1_2
+    last: dict[str, Value] = {}
+    ambiguous = set()
+    for node in order:
+        if node.op is None:
+            continue
+        first, second = (*node.operands, None)[:2]
+        if node.op.name == "add" and isinstance(first, Value) and isinstance(second, Value):
+            bias = re.fullmatch(r"b(\d+_\d+)", first.name)
+            unit = bias.group(1) if bias and first.op is None else of_unit.get(first, "")
+            if unit:
+                of_unit[node] = unit
+                if unit in last and last[unit] is not first:
+                    ambiguous.add(unit)  # several samples go through the unit
+                last[unit] = node
+    named = {node: f"z{unit}" for unit, node in last.items() if unit not in ambiguous}
+    for node in order:
+        if node.op is not None and node.op.arity == 1 and named.get(node.operands[0], "").startswith("z"):  # type: ignore[arg-type]
+            named[node] = "f" + named[node.operands[0]][1:]  # type: ignore[index]
+    return named
