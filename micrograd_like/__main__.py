@@ -1,11 +1,16 @@
-"""The command line: `micrograd-like lecture`."""
+"""The command line: `micrograd-like lecture` and `micrograd-like check`."""
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
 
 from . import __version__
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -13,26 +18,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="micrograd-like", description="Backpropagation on scalars, seen and checked.")
     parser.add_argument("--version", action="version", version=f"micrograd-like {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_lecture(commands)
+    _add_check(commands)
 
-    lecture = commands.add_parser(
-        "lecture",
-        help="the lecture, end to end: gradients by the engine and by hand, a picture, a training run",
-        description="Build the lecture's network node by node, compare its gradients with the hand-derived ones, "
-        "draw its graph, and train a network on Fisher's Iris data.",
-    )
-    lecture.add_argument("--depth", type=_depth, default=3, metavar="L", help="units in the chain, 1 to 100 (3)")
-    lecture.add_argument("--seed", type=int, default=0, metavar="N", help="for all random numbers (0)")
-    lecture.add_argument("--out", default="lecture", metavar="DIR", help="folder for the picture (lecture)")
-    lecture.add_argument("--force", action="store_true", help="replace files that are there already")
-
-    arguments = parser.parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that knows no ∂ gets a question mark
+    arguments = parser.parse_args(argv)
     try:
-        from .lecture import lecture as run
-
-        status = run(arguments.depth, arguments.seed, arguments.out, arguments.force)
+        status: int = arguments.run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("micrograd-like: interrupted", file=sys.stderr)
@@ -50,10 +44,119 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def _add_lecture(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "lecture",
+        help="the lecture, end to end: gradients by the engine and by hand, a picture, a training run",
+        description="Build the lecture's network node by node, compare its gradients with the hand-derived ones, "
+        "draw its graph, and train a network on Fisher's Iris data.",
+    )
+    parser.add_argument("--depth", type=_depth, default=3, metavar="L", help="units in the chain, 1 to 100 (3)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="for all random numbers (0)")
+    parser.add_argument("--out", default="lecture", metavar="DIR", help="folder for the picture (lecture)")
+    parser.add_argument("--force", action="store_true", help="replace files that are there already")
+    parser.set_defaults(run=_lecture)
+
+
+def _lecture(arguments: argparse.Namespace) -> int:
+    from .lecture import lecture
+
+    return lecture(arguments.depth, arguments.seed, arguments.out, arguments.force)
+
+
+def _add_check(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="a gradient that you derived by hand, beside the engine's",
+        # argparse would put FORMULA last, where --at takes it for one more number
+        usage="micrograd-like check FORMULA [FORMULA ...] [--of NODE] [--depth L | --net FILE]\n"
+        "                            [--at NAME=NUMBER ...] [--seed N]",
+        description="Compare gradients that you derived by hand with the engine's and with central\n"
+        "differences, at one point. The exit status is 0 if all agree, 1 if one differs,\n"
+        "2 if something cannot be read or computed.",
+        epilog="""\
+examples:
+  The chain of two units, z1 = w1 x, f1 = tanh(z1), z2 = w2 f1, f2 = tanh(z2), Loss = (y - f2)²:
+
+    micrograd-like check --depth 2 "dw1 = x (1 - f1²) w2 (1 - f2²) 2 (f2 - y)"
+
+  A network of your own. The file net.txt has the lines
+
+    z = w x + b          # what no line defines (w, x, b) is a leaf
+    p = sigmoid(z)
+    t = 1                # and a line may give a leaf its number
+    Loss = -log(p) t - log(1 - p) (1 - t)
+
+  and this is checked with the numbers of --at, and random ones for the leaves left over:
+
+    micrograd-like check --net net.txt "dz = p - t; dw = x dz; db = dz" --at w=0.8 x=1.5
+""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "formulas",
+        nargs="+",
+        metavar="FORMULA",
+        help="lines like 'dw1 = x d1', separated by ; or line ends, plain, Unicode or LaTeX; earlier lines serve "
+        "later ones. The target says what it is the gradient of: dw1, ∂Loss/∂w1 or w1.grad. "
+        "- reads them from stdin; -- goes before a formula that begins with a minus sign",
+    )
+    parser.add_argument("--of", metavar="NODE", help="what the last line, then without '=', is the gradient of")
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument(
+        "--depth", type=_depth, default=3, metavar="L", help="the lecture's chain of L units, 1 to 100 (3)"
+    )
+    network.add_argument(
+        "--net", metavar="FILE", help="a network of your own: lines like 'z1 = w1 x', the last line is the loss"
+    )
+    parser.add_argument(
+        "--at",
+        type=_assignment,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="numbers of leaves (otherwise random ones, 0.5 to 1.5 in size)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="for the random numbers (0)")
+    parser.set_defaults(run=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from .check import Network, chain_text, check, read
+
+    try:
+        if arguments.net is None:
+            where, text = f"the lecture's chain, --depth {arguments.depth}", chain_text(arguments.depth)
+        else:
+            where = arguments.net
+            with Path(where).open("rb") as file:
+                text = read(file, where)
+        network = Network(text, where, dict(arguments.at), arguments.seed)
+        formulas = [read(sys.stdin.buffer, "stdin") if text == "-" else text for text in arguments.formulas]
+        comparison = check(network, formulas, arguments.of)
+    except ValueError as error:
+        print(f"micrograd-like: {error}", file=sys.stderr)
+        return 2
+    print(network, comparison, sep="\n\n")
+    return 0 if comparison else 1
+
+
 def _depth(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
     return int(text)
+
+
+def _assignment(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        value = float(number.replace("−", "-"))
+    except ValueError:
+        value = math.nan
+    if not name.strip() or not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER (formulas stand before --at)")
+    return name.strip(), value
 
 
 if __name__ == "__main__":

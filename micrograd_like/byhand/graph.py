@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 
 from ..engine import Value, topological
 from .formula import canonical, is_name
@@ -38,6 +39,13 @@ class Graph:
         """The number of every name."""
         return {name: self.numbers[node] for name, node in self.nodes.items()}
 
+    @cached_property
+    def inputs(self) -> set[Value]:
+        """The leaves that enter the network: in products with other leaves, never with what a unit gives out."""
+        pairs = [node.operands for node in self.order if node.op is not None and node.op.name == "mul"]
+        weights = {stem(a) for pair in pairs for a, b in (pair, pair[::-1]) if _is_leaf(a) and not _is_leaf(b)}
+        return {a for pair in pairs for a in pair if isinstance(a, Value) and _is_leaf(a) and stem(a) not in weights}
+
     def title(self, node: Value) -> str:
         """What to call a node: its name, or where it stands."""
         return self.names.get(node) or node.name or ("loss" if node is self.loss else f"node {self.place[node]}")
@@ -60,6 +68,15 @@ class Graph:
         names = list(self.nodes)
         shown = ", ".join(names[:30]) + (f", … ({len(names)} in all)" if len(names) > 30 else "")
         return f"the names of the graph are {shown or 'none: give the nodes names'}"
+
+
+def _is_leaf(x: Value | float) -> bool:
+    return isinstance(x, float) or x.op is None
+
+
+def stem(x: Value | float) -> str:
+    """w of the node w1_2."""
+    return x.name.rstrip("0123456789_") if isinstance(x, Value) else ""
 
 
 def _units(order: Iterable[Value]) -> dict[Value, str]:

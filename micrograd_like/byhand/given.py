@@ -1,0 +1,104 @@
+"""What somebody gives as gradients: numbers, formulas of one or several lines, functions; each with its node."""
+
+import re
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Any
+
+from ..engine import Value
+from ..ops import number
+from .expression import Expression
+from .formula import canonical, parse
+from .graph import Graph
+from .tidy import Part
+
+Formula = float | str | Callable[..., float]
+Formulas = str | Mapping[Value | str, Formula]
+
+
+class Given:
+    """One gradient that somebody derived.
+
+    node: what it is the derivative by. lines: (target, expression), the last of which is the gradient; empty for a
+    number or a function.
+    """
+
+    def __init__(self, graph: Graph, node: Value, formula: Any, where: str):
+        self.node = node
+        self.title = graph.title(node)
+        self.lines: list[tuple[str, Part]] = []
+        self.function: Callable[[Mapping[str, float]], float] | None = None
+        self.number = 0.0
+        if isinstance(formula, list):
+            self.lines = formula
+        elif isinstance(formula, str):
+            self.lines = parse(formula, graph.nodes)  # type: ignore[assignment]
+        elif callable(formula) and not isinstance(formula, Value):
+            wanted = list(signature(formula).parameters)
+            unknown = [name for name in wanted if name not in graph.nodes]
+            if unknown:
+                raise ValueError(
+                    f"the function's parameter {unknown[0]!r} is no name of the graph; {graph.listing()}"
+                )
+            self.function = lambda numbers: number(formula(*(numbers[name] for name in wanted)), where)
+        else:
+            self.number = number(formula, where)
+
+    @property
+    def general(self) -> bool:
+        """Does it say anything at other points?"""
+        return bool(self.lines or self.function)
+
+    def value(self, numbers: Mapping[str, float]) -> float:
+        """The gradient when the names of the graph stand for these numbers."""
+        if self.function:
+            return self.function(numbers)
+        return self.values(numbers)[-1] if self.lines else self.number
+
+    def values(self, numbers: Mapping[str, float]) -> list[float]:
+        """The number of each line, by those before it."""
+        known = dict(numbers)
+        found = []
+        for target, expression in self.lines:
+            found.append(evaluate(expression, known))
+            if target:
+                known[target] = found[-1]
+        return found
+
+
+def evaluate(expression: Part, numbers: Mapping[str, float]) -> float:
+    """The number of an expression or of a number."""
+    return expression.evaluate(numbers) if isinstance(expression, Expression) else expression
+
+
+def read(graph: Graph, formulas: Formulas, where: str) -> list[Given]:
+    """The gradients given for nodes of the graph, as `compare` takes them. Raises as `compare` does."""
+    if isinstance(formulas, Mapping):
+        return [Given(graph, graph.node(key), formula, where) for key, formula in formulas.items()]
+    if not isinstance(formulas, str):
+        raise TypeError(f"the formulas are a text or a dict by node, not {type(formulas).__name__} {formulas!r:.60}")
+    lines: list[Any] = parse(formulas, graph.nodes)
+    found = []
+    for i, (target, _) in enumerate(lines):
+        node = meant(graph, target)
+        if node is not None:
+            found.append(Given(graph, node, lines[: i + 1], where))
+    if not found:
+        raise ValueError(f"no line gives a gradient: write a line dw = … for the node w; {graph.listing()}")
+    return found
+
+
+def meant(graph: Graph, target: str) -> Value | None:
+    """The node by which `target` is a gradient: w1 of dw1, ∂L/∂w_1, dL/dw1, w1.grad; None if it is none."""
+    name = _by(target)
+    matches = [node for own, node in graph.nodes.items() if canonical(own) == name] if name else []
+    return matches[0] if len(matches) == 1 else None
+
+
+def _by(target: str) -> str:
+    target = target.strip()
+    latex = re.fullmatch(r"\\frac\s*\{.*\}\s*\{\s*(?:\\partial|∂|d)\s*(.+)\}", target)
+    plain = re.fullmatch(r"(?:(?:∂|\\partial\s*|d)\w+\s*/\s*)?(?:∂|\\partial\s*|d)_?(.+)", target)
+    suffixed = re.fullmatch(r"(.+)\.grad", target)
+    match = latex or suffixed or plain
+    return canonical(match.group(1)) if match else ""

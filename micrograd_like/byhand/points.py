@@ -1,0 +1,79 @@
+"""Points at which a recorded graph tells formulas apart: no factor saturated, zero, or by accident 1."""
+
+import math
+import random
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ..engine import Value
+from .graph import Graph
+from .replay import gradients, values
+
+TRIED = 40
+MOST_WORK = 400_000  # nodes computed while looking for points, so that large graphs have fewer to choose from
+
+
+@dataclass(frozen=True)
+class Point:
+    """The numbers of all nodes and ∂loss/∂node, with the named leaves at fresh values."""
+
+    numbers: dict[Value, float]
+    gradient: dict[Value, float]
+
+
+def general(graph: Graph, targets: Collection[Value], fixed: Collection[Value], count: int, seed: int) -> list[Point]:
+    """Up to `count` points in general position, where all targets have a gradient other than 0, and a few more in which
+    other branches are taken (of relu, of maximum), where there are such.
+
+    Leaves without a name that a formula could use keep their number, as do those in `fixed`. Fewer points, or none, are
+    found where the graph is not defined away from the numbers it was recorded with.
+    """
+    rng = random.Random(seed)
+    free = [node for node in graph.order if node.op is None and node in graph.names and node not in fixed]
+    found: list[tuple[float, tuple[bool, ...], Point]] = []
+    for attempt in range(max(4 * count, min(TRIED, MOST_WORK // len(graph.order)))):
+        if attempt and not free:
+            break
+        near = (None, 0.5, 0.1)[attempt % 3]  # away from all that was, or near what is known to be defined
+        changed = {}
+        for node in free:
+            size = rng.uniform(0.35, 1.25)
+            if near is None:
+                changed[node] = size * rng.choice((-1.0, 1.0))
+            else:
+                changed[node] = (node.data or 0.3) * (1.0 + near * rng.uniform(-1.0, 1.0))
+        numbers = values(graph.loss, changed)
+        if not all(map(math.isfinite, numbers.values())):
+            continue
+        gradient = gradients(graph.loss, numbers)
+        if all(map(math.isfinite, gradient.values())):
+            quality, branches = _quality(graph, numbers)
+            if any(gradient[node] == 0.0 for node in targets):
+                quality -= 1000.0
+            found.append((quality, branches, Point(numbers, gradient)))
+    found.sort(key=lambda one: -one[0])
+    best = found[:count]
+    taken = {branches for _, branches, _ in best}
+    for one in found[count:]:
+        if one[1] not in taken and len(best) < 3 * count:
+            taken.add(one[1])
+            best.append(one)
+    return [point for _, _, point in best]
+
+
+def _quality(graph: Graph, numbers: dict[Value, float]) -> tuple[float, tuple[bool, ...]]:
+    """How far all values and local derivatives are from 0, 1 and huge; and which local derivatives are 0."""
+    worst = 0.0
+    zeros = []
+    for node in graph.order:
+        sizes = [abs(numbers[node])]
+        if node.op is not None and not node.op.slopes:
+            operands = [numbers[x] if isinstance(x, Value) else x for x in node.operands]
+            for x, partial in zip(node.operands, node.op.partials, strict=True):
+                slope = abs(partial(*operands, numbers[node]))
+                zeros.append(slope == 0.0)
+                if isinstance(x, Value) and slope not in (0.0, 1.0):  # the slopes of relu cannot be avoided
+                    sizes += [slope, abs(slope - 1.0)]
+        for size in sizes:
+            worst = min(worst, -abs(math.log(max(size, 1e-300))))
+    return worst, tuple(zeros)
