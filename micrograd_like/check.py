@@ -9,8 +9,9 @@ from itertools import cycle, pairwise
 from textwrap import fill
 from typing import Any, BinaryIO
 
-from .byhand.compare import Comparison, _of, compare
+from .byhand.compare import Comparison, compare
 from .byhand.formula import _SPELLINGS, LONGEST, FormulaError, _indices, _Names, _Parser, canonical, parse
+from .byhand.given import gradient_by
 from .engine import Value, topological
 from .ops import FUNCTIONS, DomainError, apply
 
@@ -206,7 +207,7 @@ def _refuse_unnoticed(lines: list[tuple[str, str]], used: set[str], graph: _Name
     for place, target in lines:
         if not target:
             raise ValueError(f"{place}: a line does not say what it is: begin it with dw = for the gradient by w")
-        nodes = [] if graph is None else graph.find(_of(target))
+        nodes = [] if graph is None else graph.find(gradient_by(target))
         if nodes and nodes[0] in given:
             raise ValueError(f"{place}: {target!r} and {given[nodes[0]]!r} are one gradient; check one at a time")
         if nodes:

@@ -141,7 +141,7 @@ def test_the_chain_is_the_lectures(depth):
 NETS = [
     ("f0 = x\nz = w f0\nLoss = (z - y)²", "dz = 2 (z-y); df0 = w dz; dx = df0; dw = x dz"),  # f0 only renames
     ("Loss = x", "dx = 1"),
-    ("c = 1/2\nLoss = c (y - x)²", "dx = x - y; dc = (y-x)²"),
+    ("c = 1/2\nLoss = c (y - x)²", "dx = 2 c (x - y); dc = (y-x)²"),
     ("e = y - x; Loss = e²", "de = 2e; dx = -de"),  # a name that elsewhere is a number
     ("Loss = e^x + π x", "dx = e^x + π"),
     ("λ = 0.1\nLoss = λ (w1 + w2)", "dλ = w1 + w2"),

@@ -96,7 +96,7 @@ def test_how_it_is_shown(loss):
     assert lines[0].split() == ["∂Loss/∂", "engine", "yours", "difference", "relative", "ulp", "verdict"]
     assert lines[1].endswith("agrees") and lines[2].endswith("DIFFERS")
     assert comparison._repr_html_().count("<tr>") == 3
-    latex = comparison.latex()
+    latex = comparison.latex
     assert latex.startswith(r"\begin{array}") and latex.count(r"\\") == 3
 
 

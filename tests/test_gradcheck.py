@@ -27,9 +27,9 @@ from micrograd_like import (
     tanh,
     where,
 )
-from micrograd_like.byhand import gradcheck as module
+from micrograd_like.byhand import checking as module
+from micrograd_like.byhand.checking import GradcheckError, gradcheck, kinks, wrong_partials
 from micrograd_like.byhand.differences import difference
-from micrograd_like.byhand.gradcheck import GradcheckError, gradcheck, kinks, wrong_partials
 from micrograd_like.byhand.replay import values
 from micrograd_like.ops import FUNCTIONS, TABLE, Op
 

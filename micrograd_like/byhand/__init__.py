@@ -1,5 +1,6 @@
 """The lecture's side: gradients derived by hand, in plain floats, as the witness against the engine."""
 
+from .checking import GradcheckError, gradcheck
 from .compare import Comparison, compare
 from .derivation import Derivation, derive
 from .diagnosis import Diagnosis, Finding, diagnose
@@ -13,6 +14,7 @@ __all__ = [
     "Derivation",
     "Diagnosis",
     "Finding",
+    "GradcheckError",
     "Slip",
     "central_difference",
     "chain_deltas",
@@ -20,6 +22,7 @@ __all__ = [
     "compare",
     "derive",
     "diagnose",
+    "gradcheck",
     "layered_gradients",
     "unrolled_gradients",
 ]

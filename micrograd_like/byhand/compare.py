@@ -1,15 +1,18 @@
 """`compare`: gradients derived by hand beside the engine's, with differences of function values as a witness."""
 
 import math
-from collections.abc import Callable, Mapping
 
-from ..engine import Value, topological
-from ..ops import number
-from .differences import central_difference
-from .formula import canonical, parse
+from ..engine import Value
+from .checking import kinks, wrong_partials
+from .diagnosis import RIGHT, Finding, examine
+from .differences import Difference, difference
+from .given import Formulas, Given, read
+from .graph import Graph
 from .replay import gradients, values
+from .writing import LATEX
 
-AGREES, DIFFERS, UNSETTLED = "agrees", "DIFFERS", "engine and difference disagree"
+AGREES, DIFFERS, ONLY_HERE = "agrees", "DIFFERS", "AGREES ONLY HERE"
+UNSETTLED = "engine and difference disagree"
 
 
 class Row:
@@ -17,24 +20,27 @@ class Row:
 
     engine, yours, difference: what the engine, the hand-derived formula and the central difference have for it.
     relative: |yours - engine| / |engine| (the absolute error where the engine has 0). ulp: the same in units in
-    the last place of the engine's number. verdict: "agrees", "DIFFERS" or "engine and difference disagree".
+    the last place of the engine's number. verdict: "agrees", "DIFFERS", "AGREES ONLY HERE" for a formula that is wrong at
+    other points, or "engine and difference disagree". finding: what `diagnose` says of it; None if yours agrees.
+    sentence: why it does not agree, or "".
     """
 
-    __slots__ = ("difference", "engine", "name", "relative", "ulp", "verdict", "yours")
+    __slots__ = ("difference", "engine", "finding", "name", "relative", "sentence", "ulp", "verdict", "yours")
 
-    def __init__(self, name: str, engine: float, yours: float, difference: float, rtol: float):
+    def __init__(self, name: str, engine: float, yours: float, difference: float):
         self.name, self.engine, self.yours, self.difference = name, engine, yours, difference
         off = abs(yours - engine)
         self.relative = off / abs(engine) if engine else off
         self.ulp = off / math.ulp(engine)
-        # Ten digits of the difference are good, of a gradient that is not much smaller than the others.
-        settled = abs(difference - engine) <= 1e-6 * max(1.0, abs(engine))
-        agrees = self.relative <= rtol or off <= 1e-300
-        self.verdict = AGREES if agrees and settled else DIFFERS if settled else UNSETTLED
+        self.verdict, self.sentence = AGREES, ""
+        self.finding: Finding | None = None
 
 
 class Comparison:
-    """What `compare` returns: `rows`, one for each gradient. True if all agree, so that it can be asserted."""
+    """What `compare` returns: `rows`, one for each gradient. True if all agree, so that it can be asserted.
+
+    text, latex: the table, with a sentence for each gradient that does not agree; a notebook shows it as HTML.
+    """
 
     def __init__(self, loss: str, rows: list[Row]):
         self.loss = loss
@@ -58,16 +64,26 @@ class Comparison:
             for row in self.rows
         ]
 
-    def __str__(self) -> str:
+    @property
+    def sentences(self) -> list[str]:
+        """Why gradients do not agree, one sentence each."""
+        return [f"{row.name}: {row.sentence}" for row in self.rows if row.sentence]
+
+    @property
+    def text(self) -> str:
         cells = self._cells()
         widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-        return "\n".join(
+        lines = [
             "  ".join(
                 cell.ljust(width) if i in (0, 6) else cell.rjust(width)
                 for i, (cell, width) in enumerate(zip(line, widths, strict=True))
             ).rstrip()
             for line in cells
-        )
+        ]
+        return "\n".join(lines + self.sentences)
+
+    def __str__(self) -> str:
+        return self.text
 
     __repr__ = __str__
 
@@ -77,29 +93,33 @@ class Comparison:
         head, *body = self._cells()
         rows = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
         rows += ["".join(f"<td>{escape(cell)}</td>" for cell in line) for line in body]
-        return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+        sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in self.sentences)
+        return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>{sentences}"
 
+    @property
     def latex(self) -> str:
-        """The table as a LaTeX array."""
-        escapes = str.maketrans({"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"})
-        lines = [" & ".join(rf"\text{{{cell.translate(escapes)}}}" for cell in line) for line in self._cells()]
-        return r"\begin{array}{lrrrrrl}" + "\n" + "".join(rf"{line} \\" + "\n" for line in lines) + r"\end{array}"
+        """The table as a LaTeX array, for mathematics mode."""
+        _, *body = self._cells()
+        head = ["", "engine", "yours", "difference", "relative", "ulp", "verdict"]
+        lines = [[f"{{{LATEX.derivative(self.loss, name)}}}", *rest] for name, *rest in body]
+        written = [" & ".join([first, *(rf"\text{{{cell}}}" for cell in rest)]) for first, *rest in [head, *lines]]
+        return r"\begin{array}{lrrrrrl}" + "\n" + "".join(rf"{line} \\" + "\n" for line in written) + r"\end{array}"
 
 
-Formula = float | str | Callable[..., float]
-
-
-def compare(loss: Value, formulas: str | Mapping[Value | str, Formula], rtol: float = 1e-9) -> Comparison:
-    """Set gradients derived by hand beside the engine's and beside central differences.
+def compare(loss: Value, formulas: Formulas, rtol: float = 1e-9) -> Comparison:
+    """Set gradients derived by hand beside the engine's and beside central differences, and say what is wrong.
 
     formulas: for each node of the graph (a Value, or its name) what you have for ∂loss/∂node: a number; a formula as
     text in the names of the graph, read by `formula.parse`, of one line or of several with a name before `=` (the
     last line is the gradient); or a function whose parameters have names of the graph. Or one text whose
     targets say of what they are the gradient: `dw1 = …`, `∂L/∂w1 = …` or `w1.grad = …`.
-    rtol: the relative error up to which yours agrees.
+    rtol: the relative error up to which yours agrees; what the rounding of a formula explains agrees too.
 
-    No gradient of the graph is touched. Raises FormulaError for a formula that cannot be read, ValueError for a node
-    that is not in the graph or a name that several nodes have, TypeError for a wrong kind of argument.
+    A formula has to be right in general: it is tried at other points as well, by `diagnose`, which says what is wrong
+    with one that is not. No gradient of the graph is touched.
+
+    Raises FormulaError for a formula that cannot be read, ValueError for a node that is not in the graph or a name
+    that several nodes have, TypeError for a wrong kind of argument.
 
     >>> x, w = Value(2.0, name="x"), Value(0.5, name="w")
     >>> f = (w * x).tanh()
@@ -111,96 +131,43 @@ def compare(loss: Value, formulas: str | Mapping[Value | str, Formula], rtol: fl
     ...     print(row.name, f"{row.engine:.6f} {row.yours:.6f} {row.difference:.6f}", row.verdict)
     w -0.400497 -0.400497 -0.400497 agrees
     x -0.100124 -0.056837 -0.100124 DIFFERS
+    >>> print(comparison.rows[1].sentence)
+    wrong power in ∂f/∂x = w (1 - f²): f stands where f² belongs
     """
-    if not isinstance(loss, Value):
-        raise TypeError(f"compare reads the graph of a Value, not {type(loss).__name__} {loss!r:.60}")
-    graph = _Graph(loss)
-    if isinstance(formulas, str):
-        yours = graph.targets(formulas)
-    elif isinstance(formulas, Mapping):
-        yours = {graph.node(key): graph.number(formula) for key, formula in formulas.items()}
-    else:
-        raise TypeError(f"the formulas are a text or a dict by node, not {type(formulas).__name__} {formulas!r:.60}")
+    graph = Graph(loss, "compare")
+    given = read(graph, formulas, "compare")
+    findings = examine(graph, given, rtol=max(rtol, 1e-8)).findings
     engine = gradients(loss, graph.numbers)
-    rows = []
-    for node, own in yours.items():
-        difference = central_difference(
-            lambda at, node=node: values(loss, {node: at[0]})[loss],  # type: ignore[misc]
-            [graph.numbers[node]],
-            0,
-        )
-        rows.append(Row(node.name or f"node {graph.order.index(node)}", engine[node], own, difference, rtol))
+    rows = [_row(graph, own, finding, engine[own.node], rtol) for own, finding in zip(given, findings, strict=True)]
     return Comparison(loss.name or "loss", rows)
 
 
-class _Graph:
-    """The names of a graph and their numbers."""
-
-    def __init__(self, loss: Value):
-        self.order = topological(loss)
-        self.numbers = values(loss)
-        self.named: dict[str, list[Value]] = {}
-        for node in self.order:
-            if node.name:
-                self.named.setdefault(node.name, []).append(node)
-        self.by_name = {name: self.numbers[nodes[0]] for name, nodes in self.named.items() if len(nodes) == 1}
-
-    def node(self, key: Value | str) -> Value:
-        if isinstance(key, Value):
-            if key not in self.numbers:
-                raise ValueError(f"{key.name or repr(key)} is not in the graph; {self._names()}")
-            return key
-        nodes = self.named.get(key, [])
-        if len(nodes) != 1:
-            problem = f"{len(nodes)} nodes have the name {key!r}" if nodes else f"no node has the name {key!r}"
-            raise ValueError(f"{problem}; {self._names()}")
-        return nodes[0]
-
-    def _names(self) -> str:
-        return f"the names of the graph are {', '.join(self.named) or 'none: give the nodes names'}"
-
-    def number(self, formula: Formula) -> float:
-        if isinstance(formula, str):
-            return self._evaluate(formula)[-1][1]
-        if callable(formula):
-            from inspect import signature
-
-            wanted = list(signature(formula).parameters)
-            unknown = [name for name in wanted if name not in self.by_name]
-            if unknown:
-                raise ValueError(f"the function's parameter {unknown[0]!r} is no name of the graph; {self._names()}")
-            formula = formula(*(self.by_name[name] for name in wanted))
-        return number(formula, "compare")
-
-    def _evaluate(self, text: str) -> list[tuple[str, float]]:
-        numbers = dict(self.by_name)
-        results = []
-        for target, expression in parse(text, self.by_name):
-            result = expression.evaluate(numbers) if not isinstance(expression, float) else expression
-            if target:
-                numbers[target] = result
-            results.append((target, result))
-        return results
-
-    def targets(self, text: str) -> dict[Value, float]:
-        found = {}
-        for target, result in self._evaluate(text):
-            name = _of(target)
-            matches = [n for n in self.named if canonical(n) == name] if name else []
-            if len(matches) == 1:
-                found[self.node(matches[0])] = result
-        if not found:
-            raise ValueError(f"no line gives a gradient: write a line dw = … for the node w; {self._names()}")
-        return found
+def _row(graph: Graph, given: Given, finding: Finding, engine: float, rtol: float) -> Row:
+    yours, rounding = given.value_and_rounding(graph.by_name)
+    seen = difference(lambda x: values(graph.loss, {given.node: x})[graph.loss], graph.numbers[given.node])
+    row = Row(given.title, engine, yours, seen.slope)
+    here = row.relative <= rtol or abs(yours - engine) <= rounding + 1e-300
+    if _excludes(seen, engine):
+        row.verdict, row.sentence = UNSETTLED, _why_unsettled(graph, engine, seen)
+    elif not here:
+        row.verdict, row.finding, row.sentence = DIFFERS, finding, finding.sentence
+        if finding.verdict == RIGHT:
+            row.sentence = "right at other points, but not at this one, where the graph may have a kink or a pole"
+    elif given.general and finding.verdict != RIGHT:
+        row.verdict, row.finding = ONLY_HERE, finding
+        row.sentence = f"at this point it has the right number, but in general it is wrong: {finding.sentence}"
+    return row
 
 
-def _of(target: str) -> str:
-    """The name by which `target` is a gradient, in its one spelling: w1 of dw1, ∂L/∂w_1, dL/dw1, w1.grad; or ""."""
-    import re
+def _excludes(seen: Difference, engine: float) -> bool:
+    return seen.kink or seen.excludes(engine, 1e-6)
 
-    target = target.strip()
-    latex = re.fullmatch(r"\\frac\s*\{.*\}\s*\{\s*(?:\\partial|∂|d)\s*(.+)\}", target)
-    plain = re.fullmatch(r"(?:(?:∂|\\partial\s*|d)\w+\s*/\s*)?(?:∂|\\partial\s*|d)_?(.+)", target)
-    suffixed = re.fullmatch(r"(.+)\.grad", target)
-    match = latex or suffixed or plain
-    return canonical(match.group(1)) if match else ""
+
+def _why_unsettled(graph: Graph, engine: float, seen: Difference) -> str:
+    """What to say when the two witnesses contradict each other, which is no fault of the formula."""
+    if corners := kinks(graph.loss, graph.numbers):
+        shown = ", ".join(graph.title(node) for node in corners[:5])
+        return f"the graph has a kink at this point ({shown}), so that no difference can tell the derivative"
+    if wrong := wrong_partials(graph.loss, graph.numbers):
+        return f"do not trust the engine here: {'; '.join(map(str, wrong[:3]))}"
+    return f"the engine says {engine!r}, differences say {seen.slope:.9g} ± {seen.error:.1g}; do not trust either here"

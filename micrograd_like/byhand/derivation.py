@@ -274,7 +274,7 @@ class _Writer:
             if isinstance(form, Expression):
                 form = form.replace(written)
             size = form.size if isinstance(form, Expression) else 1
-            if mentions[name] == 1 and size <= LINE or size == 1:
+            if (mentions[name] == 1 and size <= LINE) or size == 1:
                 written[name] = form
             elif mentions[name]:
                 new = next(short for i in numbers if (short := f"v{i}") not in self.taken)

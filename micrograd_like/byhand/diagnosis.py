@@ -1,22 +1,25 @@
 """`diagnose`: what is wrong with a hand-derived gradient, in a sentence."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from ..engine import Value
-from ..ops import Op
+from ..ops import TABLE, Op
 from .expression import Expression
 from .formula import canonical
 from .given import Formulas, Given, evaluate, meant, read
 from .graph import Graph
 from .points import Point, general
-from .slips import RTOL, Index, Network, Numbers, Search, Slip, constant_ratio, same
+from .replay import gradients
+from .slips import RTOL, Index, Network, Numbers, Search, Slip, constant_ratio, same, weight
 from .tidy import Part, product
 
 RIGHT, WRONG, UNKNOWN = "right", "wrong", "cannot tell"
 POINTS = 4
+_MOST_READINGS = 6
 TYPED = 1e-6  # to which a number is compared with what a slip would give
 
 
@@ -79,17 +82,13 @@ def diagnose(loss: Value, formulas: Formulas, seed: int = 0) -> Diagnosis:
     return examine(graph, read(graph, formulas, "diagnose"), seed)
 
 
-def examine(graph: Graph, given: Sequence[Given], seed: int = 0) -> Diagnosis:
-    """`diagnose`, for formulas that are read already."""
-    points = general(graph, [one.node for one in given], _held(graph, given), POINTS, seed)
-    here = Point(graph.numbers, _gradient(graph))
-    return Diagnosis([_Case(graph, one, points if one.general else [here]).finding() for one in given])
-
-
-def _gradient(graph: Graph) -> dict[Value, float]:
-    from .replay import gradients
-
-    return gradients(graph.loss, graph.numbers)
+def examine(graph: Graph, given: Sequence[Given], seed: int = 0, rtol: float = RTOL) -> Diagnosis:
+    """`diagnose`, for formulas that are read already. rtol: the relative error up to which one is right."""
+    points = []
+    if any(one.general for one in given):
+        points = general(graph, [one.node for one in given], _held(graph, given), POINTS, seed)
+    here = [Point(graph.numbers, gradients(graph.loss, graph.numbers))]
+    return Diagnosis([_Case(graph, one, points if one.general and points else here, rtol).finding() for one in given])
 
 
 def _held(graph: Graph, given: Sequence[Given]) -> set[Value]:
@@ -103,7 +102,10 @@ def _held(graph: Graph, given: Sequence[Given]) -> set[Value]:
     return {
         node
         for node, name in graph.names.items()
-        if node.op is None and name not in named and abs(node.data) in written and node.data not in (0.0, 1.0, -1.0, 2.0)
+        if node.op is None
+        and name not in named
+        and abs(node.data) in written
+        and node.data not in (0.0, 1.0, -1.0, 2.0)
     }
 
 
@@ -115,11 +117,19 @@ def _constants(expression: Part) -> set[float]:
     return found
 
 
+def _sentence(slips: Sequence[Slip]) -> str:
+    """All slips, by line."""
+    lines: dict[str, list[str]] = {}
+    for slip in slips:
+        lines.setdefault(slip.line, []).append(str(slip))
+    return "; ".join((f"in the line {line}: " if line else "") + " and ".join(texts) for line, texts in lines.items())
+
+
 class _Case:
     """One gradient at the points."""
 
-    def __init__(self, graph: Graph, given: Given, points: Sequence[Point]):
-        self.graph, self.given = graph, given
+    def __init__(self, graph: Graph, given: Given, points: Sequence[Point], rtol: float):
+        self.graph, self.given, self.rtol = graph, given, rtol
         self.points: list[Point] = []
         self.environments: list[dict[str, float]] = []
         yours = []
@@ -139,8 +149,10 @@ class _Case:
     def finding(self) -> Finding:
         name = self.given.title
         if not self.points:
-            return Finding(name, UNKNOWN, "I cannot tell: there is no point at which the graph and your formula have numbers")
-        if same(self.yours, self.truth):
+            return Finding(
+                name, UNKNOWN, "I cannot tell: there is no point at which the graph and your formula have numbers"
+            )
+        if same(self.yours, self.truth, self.rtol):
             return Finding(name, RIGHT, "right")
         ratios = tuple(a / b if b else float("nan") for a, b in zip(self.yours, self.truth, strict=True))
         slips, line = self._slips()
@@ -150,7 +162,7 @@ class _Case:
             return Finding(
                 name, UNKNOWN, f"wrong, but I cannot tell why; yours / derivative {where}: {known}", (), line, ratios
             )
-        sentence = "; and ".join(str(slip) for slip in slips)
+        sentence = _sentence(slips)
         if not self.given.general:
             sentence = f"at this one point it would fit: {sentence}"
         return Finding(name, WRONG, sentence, slips, line, ratios)
@@ -163,20 +175,16 @@ class _Case:
         if len(lines) < 2:
             tree = lines[0][1] if lines else None
             return self.explain(self.given.node, self.yours, self.environments, tree), ""
-        reading = _Reading(self)
-        found: list[Slip] = []
-        first = ""
-        for i in reading.wrong:
-            target = lines[i][0] or f"d{self.given.title}"
-            first = first or target
-            slips = reading.explain(i)
-            if not slips:
-                break
-            found += [replace(slip, line=target) for slip in slips]
-        if not found:
-            tree = reading.inlined(len(lines) - 1, everything=True)
-            return self.explain(self.given.node, self.yours, self.environments, tree), first
-        return tuple(found), first
+        explained = [(reading.explain(), reading) for reading in _readings(self)]
+        found = [one for one in explained if all(one[0].values())]
+        if found:
+            slips, reading = min(found, key=lambda one: sum(weight(part) for part in one[0].values()))
+            named = [replace(slip, line=reading.called(i)) for i, part in slips.items() for slip in part]
+            return tuple(named), named[0].line if named else ""
+        reading = explained[0][1]
+        line = reading.called(reading.wrong[0]) if reading.wrong else ""
+        tree = reading.inlined(len(lines) - 1, everything=True)
+        return self.explain(self.given.node, self.yours, self.environments, tree), line
 
     def _recognised(self, tree: Part | None, environments: Sequence[dict[str, float]]) -> Part | None:
         """The formula with the names of the graph for what they stand for: f1 for tanh(w1 x)."""
@@ -205,7 +213,9 @@ class _Case:
         units = [node for node in self.graph.order if node.op is not None and node.op.arity == 1]
         kept = {self.given.node, *units, *(x for node in units for x in node.operands)}
         return {
-            node for node, name in self.graph.names.items() if node.op is not None and node not in kept and name not in mentioned
+            node
+            for node, name in self.graph.names.items()
+            if node.op is not None and node not in kept and name not in mentioned
         }
 
     def explain(
@@ -229,98 +239,128 @@ class _Case:
 Meaning = tuple[Value, float]  # a node, and how many times ∂loss/∂node it is
 
 
-class _Reading:
-    """The lines of a recurrence, each with what it should be.
+def _readings(case: _Case) -> list["_Reading"]:
+    """What the lines of a recurrence may mean, the likeliest first.
 
     A family of lines (d3, d2, d1) are derivatives by a family of nodes: z, as in the lecture, f or any other, perhaps
-    with a common factor (the 1/n of a mean is often put in at the end). Of all that they could be they are what makes
-    the fewest lines wrong. wrong: the lines that are wrong even if those before them are put right.
+    with a common factor (the 1/n of a mean is often put in at the end). Likely is what makes few lines wrong.
+    """
+    graph, lines = case.graph, case.given.lines
+    fixed: dict[int, Meaning] = {len(lines) - 1: (case.given.node, 1.0)}
+    families: dict[str, list[int]] = {}
+    for i, (target, _) in enumerate(lines[:-1]):
+        short = canonical(target)
+        node = meant(graph, target)
+        if node is not None:
+            fixed[i] = node, 1.0
+        elif short:
+            families.setdefault(short.removesuffix(_index(short)), []).append(i)
+    readings = [_Reading(case, fixed)]
+    for stem, family in families.items():
+        options = [option for reading in readings for option in _options(reading, stem, family)]
+        if options:
+            options.sort(key=lambda one: len(one.wrong))
+            readings = [one for one in options if len(one.wrong) <= len(options[0].wrong) + 1][:_MOST_READINGS]
+    return readings
+
+
+def _options(reading: "_Reading", stem: str, family: list[int]) -> Iterator["_Reading"]:
+    """What the lines of a family could mean, the likeliest first."""
+    case, lines = reading.case, reading.lines
+    is_delta = stem in ("δ", "d", "δz", "dz")
+    indices = [_index(canonical(lines[i][0])) for i in family]
+    by_stem: dict[str, dict[str, Value]] = {}
+    for name, node in case.graph.nodes.items():
+        short = canonical(name)
+        by_stem.setdefault(short.removesuffix(_index(short)), {})[_index(short)] = node
+    for letter in sorted(by_stem, key=lambda name: name != "z"):
+        nodes = [by_stem[letter].get(index) for index in indices if index or is_delta]
+        if None in nodes or not nodes:
+            continue
+        meanings = [(i, node) for i, node in zip(family, nodes, strict=True) if node is not None]
+        plain = _Reading(case, {**reading.meanings, **{i: (node, 1.0) for i, node in meanings}})
+        for scale in (1.0, *_scales(plain, meanings)):
+            option = _Reading(case, {**reading.meanings, **{i: (node, scale) for i, node in meanings}})
+            right = set(family) - set(option.wrong) or len(lines) - 1 not in option.wrong
+            if right or (is_delta and letter == "z" and scale == 1.0):
+                yield option
+    if not is_delta:
+        yield reading  # helpers, that are no derivatives
+
+
+def _scales(plain: "_Reading", meanings: list[tuple[int, Value]]) -> list[float]:
+    """Factors that derivatives may have: several lines or the last one show it, or it is the n of a mean."""
+    means = [x for node in plain.case.graph.order if node.op is TABLE["div"] for x in node.operands[1:]]
+    means += [
+        1.0 / x
+        for node in plain.case.graph.order
+        if node.op is TABLE["mul"]
+        for x in node.operands
+        if x and isinstance(x, float)
+    ]
+    ratios = Counter(_rounded(constant_ratio(plain.yours[i], plain.case.gradient(node))) for i, node in meanings)
+    scales = [ratio for ratio, times in ratios.items() if ratio and times > 1]
+    scales += [_rounded(x) for x in means if isinstance(x, float) and x > 1.0]
+    last = constant_ratio(plain.yours[-1], plain.case.truth)
+    return list(dict.fromkeys([*scales, _rounded(1.0 / last)] if last else scales))
+
+
+def _rounded(x: float) -> float:
+    return float(f"{x:.9g}")
+
+
+class _Reading:
+    """The lines of a recurrence with what they should be.
+
+    meanings: by the number of the line; a line without one is a helper. wrong: the lines that are wrong even if those
+    before them are put right; the others at most inherit. yours, environments: the numbers of all lines, and what
+    names stand for, when the lines are put right.
     """
 
-    def __init__(self, case: _Case):
-        self.case = case
+    def __init__(self, case: _Case, meanings: Mapping[int, Meaning]):
+        self.case, self.meanings = case, meanings
         self.lines = case.given.lines
-        self.nodes: dict[str, list[tuple[str, Value]]] = {}  # by index: (stem, node)
-        for name, node in case.graph.nodes.items():
-            short = canonical(name)
-            self.nodes.setdefault(_index(short), []).append((short[: len(short) - len(_index(short))], node))
-        self.fixed: dict[int, Meaning] = {len(self.lines) - 1: (case.given.node, 1.0)}
-        families: dict[str, list[int]] = {}
-        for i, (target, _) in enumerate(self.lines[:-1]):
-            short = canonical(target)
-            node = meant(case.graph, target)
-            if node is not None:
-                self.fixed[i] = node, 1.0
-            elif short:
-                families.setdefault(short.removesuffix(_index(short)), []).append(i)
-        for stem, family in families.items():
-            if options := list(self._options(stem, family)):
-                self.fixed = min(options, key=lambda option: len(self._read(option)[0]))
-        self.wrong, self.yours, self.environments = self._read(self.fixed)
-
-    def _options(self, stem: str, family: list[int]) -> Iterator[dict[int, Meaning]]:
-        """What the lines of a family could mean, the likeliest first."""
-        indices = [_index(canonical(self.lines[i][0])) for i in family]
-        stems = {name: None for name, _ in self.nodes.get(indices[0], ())} if indices[0] or stem in ("δ", "d") else {}
-        is_delta = stem in ("δ", "d", "δz", "dz")
-        for letter in sorted(stems, key=lambda name: name != "z"):
-            meant = [next((node for name, node in self.nodes.get(index, ()) if name == letter), None) for index in indices]
-            if None in meant:
-                continue
-            for scale in self._scales(family, meant):
-                option = {**self.fixed, **{i: (node, scale) for i, node in zip(family, meant, strict=True)}}
-                wrong = self._read(option)[0]  # type: ignore[arg-type]
-                if set(family) - set(wrong) or len(self.lines) - 1 not in wrong or (is_delta and letter == "z"):
-                    yield option  # type: ignore[misc]
-        if not is_delta:
-            yield dict(self.fixed)
-
-    def _scales(self, family: list[int], meant: Sequence[Value | None]) -> list[float]:
-        """1, and what the lines have in common with the derivatives but for a factor."""
-        option = {**self.fixed, **{i: (node, 1.0) for i, node in zip(family, meant, strict=True)}}
-        yours = self._read(option)[1]  # type: ignore[arg-type]
-        ratios = [constant_ratio(yours[i], self.case.gradient(node)) for i, node in zip(family, meant, strict=True)]  # type: ignore[arg-type]
-        last = constant_ratio(self._read(option)[1][-1], self.case.truth)  # type: ignore[arg-type]
-        ratios.append(1.0 / last if last else 0.0)
-        scales = dict.fromkeys(float(f"{ratio:.9g}") for ratio in ratios if ratio)
-        return [1.0, *sorted(scales, key=lambda scale: (scale < 0.0, not scale.is_integer()))]
-
-    def _read(
-        self, meanings: Mapping[int, Meaning]
-    ) -> tuple[list[int], list[Numbers], list[dict[str, float]]]:
-        """The wrong lines, the numbers of all, and what names stand for when the lines are put right."""
-        environments = [dict(environment) for environment in self.case.environments]
-        wrong, yours = [], []
+        self.environments = [dict(environment) for environment in case.environments]
+        self.wrong: list[int] = []
+        self.yours: list[Numbers] = []
         for i, (target, expression) in enumerate(self.lines):
-            own = right = tuple(evaluate(expression, environment) for environment in environments)
+            own = right = tuple(evaluate(expression, environment) for environment in self.environments)
             if i in meanings:
                 node, scale = meanings[i]
-                right = tuple(scale * x for x in self.case.gradient(node))
+                right = tuple(scale * x for x in case.gradient(node))
                 if not same(own, right):
-                    wrong.append(i)
-            yours.append(own)
-            for environment, number in zip(environments, right, strict=True):
+                    self.wrong.append(i)
+            self.yours.append(own)
+            for environment, number in zip(self.environments, right, strict=True):
                 environment[target] = number
-        return wrong, yours, environments
+
+    def called(self, i: int) -> str:
+        """What to call line i."""
+        return self.lines[i][0] or f"d{self.case.given.title}"
 
     def inlined(self, i: int, everything: bool = False) -> Part:
         """Line i, with what earlier lines that are no derivatives (or all) stand for."""
         helpers: dict[str, Any] = {}
         for j, (target, expression) in enumerate(self.lines[:i]):
-            if everything or j not in self.fixed:
+            if everything or j not in self.meanings:
                 helpers[target] = expression.replace(helpers) if isinstance(expression, Expression) else expression
         expression = self.lines[i][1]
         return expression.replace(helpers) if isinstance(expression, Expression) else expression
 
-    def explain(self, i: int) -> tuple[Slip, ...]:
-        """The slips in line i."""
-        node, scale = self.fixed[i]
+    def explain(self) -> dict[int, tuple[Slip, ...]]:
+        """The slips in each wrong line."""
+        return {i: self._explain(i) for i in self.wrong}
+
+    def _explain(self, i: int) -> tuple[Slip, ...]:
+        node, scale = self.meanings[i]
         cut = {
             other: (self.lines[j][0], times)
-            for j, (other, times) in self.fixed.items()
+            for j, (other, times) in self.meanings.items()
             if j < i and other is not node and self.lines[j][0]
         }
-        tree = product([self.inlined(i), 1.0 / scale])
+        tree = self.inlined(i)
+        if scale != 1.0:
+            tree = product([tree, 1.0 / scale])
         yours = tuple(x / scale for x in self.yours[i])
         return self.case.explain(node, yours, self.environments, tree, cut) or self.case.explain(
             node, yours, self.environments, tree

@@ -63,7 +63,7 @@ def difference(f: Callable[[float], float], x: float, rounding: float = 0.0) -> 
     What rounding does to a difference is known: it is the noise of f divided by the step. What the curvature of f
     does is not known, but it shows: as steps grow, the first result that those of smaller steps exclude comes from too
     wide a step (Lepski's rule). So no scale of f needs to be guessed, nor how near its next corner or pole is. Each
-    result is extrapolated with the next one to step 0 (Richardson).
+    result is extrapolated with the next one to step 0 (Richardson). What f does below its rounding error is not seen.
     """
     levels = _levels(f, x, rounding)
     if _has_kink(levels):

@@ -1,12 +1,13 @@
 """What somebody gives as gradients: numbers, formulas of one or several lines, functions; each with its node."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any
 
 from ..engine import Value
-from ..ops import number
+from ..ops import Op, number
 from .expression import Expression
 from .formula import canonical, parse
 from .graph import Graph
@@ -37,9 +38,7 @@ class Given:
             wanted = list(signature(formula).parameters)
             unknown = [name for name in wanted if name not in graph.nodes]
             if unknown:
-                raise ValueError(
-                    f"the function's parameter {unknown[0]!r} is no name of the graph; {graph.listing()}"
-                )
+                raise ValueError(f"the function's parameter {unknown[0]!r} is no name of the graph; {graph.listing()}")
             self.function = lambda numbers: number(formula(*(numbers[name] for name in wanted)), where)
         else:
             self.number = number(formula, where)
@@ -55,6 +54,16 @@ class Given:
             return self.function(numbers)
         return self.values(numbers)[-1] if self.lines else self.number
 
+    def value_and_rounding(self, numbers: Mapping[str, float]) -> tuple[float, float]:
+        """The gradient, and how far off the rounding of the formula's own operations may have put it."""
+        known = {name: (number, 0.0) for name, number in numbers.items()}
+        if not self.lines:
+            return self.value(numbers), 0.0
+        for target, expression in self.lines:
+            last = _rounded(expression, known) if isinstance(expression, Expression) else (expression, 0.0)
+            known[target] = last
+        return last
+
     def values(self, numbers: Mapping[str, float]) -> list[float]:
         """The number of each line, by those before it."""
         known = dict(numbers)
@@ -64,6 +73,20 @@ class Given:
             if target:
                 known[target] = found[-1]
         return found
+
+
+def _rounded(expression: Expression, numbers: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
+    """The number of an expression and how far off it may be, when the names stand for numbers that may be off."""
+
+    def of_op(op: Op, operands: Any, results: list[tuple[float, float]]) -> tuple[float, float]:
+        at = [x for x, _ in results]
+        out = op.value(*at)
+        slopes = (abs(partial(*at, out)) for partial in op.partials)
+        carried = sum(slope * error for slope, (_, error) in zip(slopes, results, strict=True) if error)
+        return out, carried + 4.0 * math.ulp(out)  # what the table promises of each operation
+
+    result: tuple[float, float] = expression._fold(numbers.__getitem__, lambda x: (x, 0.0), of_op)
+    return result
 
 
 def evaluate(expression: Part, numbers: Mapping[str, float]) -> float:
@@ -90,12 +113,13 @@ def read(graph: Graph, formulas: Formulas, where: str) -> list[Given]:
 
 def meant(graph: Graph, target: str) -> Value | None:
     """The node by which `target` is a gradient: w1 of dw1, ∂L/∂w_1, dL/dw1, w1.grad; None if it is none."""
-    name = _by(target)
+    name = gradient_by(target)
     matches = [node for own, node in graph.nodes.items() if canonical(own) == name] if name else []
     return matches[0] if len(matches) == 1 else None
 
 
-def _by(target: str) -> str:
+def gradient_by(target: str) -> str:
+    """The name by which `target` is a gradient, in its one spelling; "" if it is none."""
     target = target.strip()
     latex = re.fullmatch(r"\\frac\s*\{.*\}\s*\{\s*(?:\\partial|∂|d)\s*(.+)\}", target)
     plain = re.fullmatch(r"(?:(?:∂|\\partial\s*|d)\w+\s*/\s*)?(?:∂|\\partial\s*|d)_?(.+)", target)

@@ -103,7 +103,9 @@ def _series(summands: list[Part], ranges: list[tuple[str, int, int]]) -> Express
     first, *others = (_names(summand) for summand in summands)
     for position, name in enumerate(first):
         for place in range(len(_split(name)[1])):
-            column = [_split(names[position])[1][place : place + 1] for names in (first, *others) if position < len(names)]
+            column = [
+                _split(names[position])[1][place : place + 1] for names in (first, *others) if position < len(names)
+            ]
             values = [int(value) for one in column for value in one if value.isdigit()]
             if len(values) < len(summands) or values != list(range(values[0], values[0] + len(summands))):
                 continue
@@ -163,5 +165,3 @@ def _split(name: str) -> tuple[str, tuple[str, ...]]:
     """w2_1_3 is w with indices 2, 1, 3; so is w[2,1,3], where letters are possible."""
     match = re.fullmatch(r"([^\W\d_]+)(?:_?(\d+(?:_\d+)*)|\[(.*)\])", name)
     return (match[1], tuple(re.split("[_,]", match[2] or match[3]))) if match else (name, ())
-
-

@@ -7,9 +7,9 @@ nothing, the same slips are tried the other way round: what change to the formul
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from collections import Counter
 from functools import cache, cached_property
 from typing import Any
 
@@ -23,7 +23,13 @@ from .writing import Text
 
 DROPPED, EXTRA, ARGUMENT, INDEX = "dropped factor", "extra factor", "wrong argument", "wrong index"
 SIGN, CONSTANT, PATH, DELTA = "sign", "constant", "dropped path", "wrong delta"
-OUTPUT, POWER, RULE, NAME, TERM = "derivative of the output", "wrong power", "wrong derivative", "wrong name", "wrong term"
+OUTPUT, POWER, RULE, NAME, TERM = (
+    "derivative of the output",
+    "wrong power",
+    "wrong derivative",
+    "wrong name",
+    "wrong term",
+)
 
 RTOL = 1e-8
 _CONSTANTS = (2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25)
@@ -60,14 +66,17 @@ class Slip:
     line: str = ""
 
     def __str__(self) -> str:
-        return f"in the line {self.line}: {self._text()}" if self.line else self._text()
-
-    def _text(self) -> str:
         inside = f" in {self.place} = {self.whole}" if self.place and self.whole else ""
         what = f"{self.instead} stands where {self.factor} belongs"
         texts = {
             DROPPED: f"dropped factor {self.factor}: "
-            + (f"it is {self.place}" if self.factor == self.whole else f"it belongs{inside}" if inside else "it is missing"),
+            + (
+                f"it is {self.place}"
+                if self.factor == self.whole
+                else f"it belongs{inside}"
+                if inside
+                else "it is missing"
+            ),
             EXTRA: f"extra factor {self.factor}: it does not belong there" + (f" ({self.place})" if self.place else ""),
             SIGN: f"sign: a minus is missing or too many{inside}",
             CONSTANT: f"constant: {what if self.instead else f'the {self.factor} is missing'}{inside}",
@@ -127,8 +136,8 @@ def edits(expression: Part, names: Sequence[str], kind_of: Callable[[str, str], 
                     result = Expression(part.op, (base, other))
                     yield Edit(Slip(POWER, text, AS_NAMED.write(result)), rebuild(result), f"{where} ^{other}")
         elif part.op.name in ("add", "sub"):
-            for keep in part.operands:
-                yield Edit(Slip(TERM, text, AS_NAMED.write(keep)), rebuild(keep), f"{where} one")
+            for kept in part.operands:
+                yield Edit(Slip(TERM, text, AS_NAMED.write(kept)), rebuild(kept), f"{where} one")
         elif part.op.arity == 1 and part.op.name != "neg":
             inner = part.operands[0]
             yield Edit(Slip(RULE, text, AS_NAMED.write(inner)), rebuild(inner), f"{where} inner")
@@ -196,7 +205,7 @@ class Network:
                 reached.add(node)
         order = [node for node in graph.order if node in reached]
         self.names = {node: name for node, name in graph.names.items() if node not in hidden}
-        self.visible = [node for node in order if node in self.names or node in (target, graph.loss)]
+        self.visible = [node for node in order if node in self.names or node in cut or node in (target, graph.loss)]
         self.symbols = symbols = Symbols(graph, self.names)
         visible = set(self.visible)
         reach: dict[Value, dict[Value, Part]] = {}
@@ -232,7 +241,7 @@ class Network:
         self.value = tuple(after[target] for after in self.after)
 
     def _add(self, start: Value, end: Value | None, part: Part, neighbours: frozenset[Value]) -> None:
-        top = self.graph.title(end if end else self.graph.loss)
+        top = self.graph.title(end or self.graph.loss)
         place = f"∂{top}/∂{self.graph.title(start)}"
         self.steps.append(Step(start, end, part, place, self.numbers(part), neighbours))
 
@@ -244,7 +253,9 @@ class Network:
 
     def rest(self, start: Value) -> Part:
         """∂loss/∂start in symbols."""
-        ways = [product([step.expression, self.rest(step.end)]) for step in self.steps if step.start is start and step.end]
+        ways = [
+            product([step.expression, self.rest(step.end)]) for step in self.steps if step.start is start and step.end
+        ]
         return total(ways) if ways else 1.0
 
     def derivative(self, local: Sequence[Numbers]) -> Numbers:
@@ -255,10 +266,7 @@ class Network:
     def effect(self, i: int) -> Numbers:
         """By how much the derivative changes with step i: what comes before it times what comes behind it."""
         step = self.steps[i]
-        return tuple(
-            self.tangents(self.target)[k].get(step.start, 0.0) * self.after[k][step.end]
-            for k in self.points
-        )
+        return tuple(self.tangents(self.target)[k].get(step.start, 0.0) * self.after[k][step.end] for k in self.points)
 
     @cache  # noqa: B019
     def both(self, i: int, j: int) -> Numbers:
@@ -316,17 +324,6 @@ class Guess:
     step: int = -1
     local: Numbers = ()
 
-    @property
-    def weight(self) -> float:
-        # what can be said to lie somewhere is said to; a minus is the same wherever it stands
-        return sum(
-            _WEIGHTS[slip.kind]
-            + (0.1 if not slip.whole and slip.kind != SIGN else 0.0)
-            + (0.05 if slip.kind == CONSTANT and slip.instead else 0.0)
-            + (0.02 if slip.kind == CONSTANT and slip.factor.startswith("1 /") else 0.0)
-            for slip in self.slips
-        )
-
 
 class Search:
     """All single slips in the derivative that a network is, ready to be compared with what somebody has.
@@ -366,7 +363,7 @@ class Search:
             found = [guess for way in stage for guess in way(yours)]
             if found:
                 break
-        return min(found, key=lambda one: one.weight).slips if found else ()
+        return min((one.slips for one in found), key=weight, default=())
 
     def by_constant(self, yours: Numbers) -> list[Guess]:
         """One number between yours and the derivative, at all points."""
@@ -374,7 +371,7 @@ class Search:
         return [self._constant_guess(c)] if c else []
 
     def _constant_guess(self, c: float) -> Guess:
-        slips = (Slip(SIGN, "-1"),) if c < 0 else ()
+        slips: tuple[Slip, ...] = (Slip(SIGN, "-1"),) if c < 0 else ()
         c = abs(float(f"{c:.9g}"))
         if c != 1.0:
             slips += (self._constant_slip(c),)
@@ -410,7 +407,9 @@ class Search:
     def _known_factors(self, graph: Graph) -> list[tuple[Slip, Numbers]]:
         """What could be a factor too many: names, and local derivatives of anything with a name."""
         symbols = self.network.symbols
-        parts: dict[str, tuple[Part, str]] = {name: (Expression(name=name), "") for name in [*graph.nodes, *self.deltas]}
+        parts: dict[str, tuple[Part, str]] = {
+            name: (Expression(name=name), "") for name in [*graph.nodes, *self.deltas]
+        }
         for step in self.network.steps:
             for part, _, is_factor, inverted, _ in _places(step.expression):
                 if is_factor and not inverted and isinstance(part, Expression):
@@ -420,10 +419,7 @@ class Search:
                 part = symbols.local(node, node.operands[0])  # type: ignore[arg-type]
                 place = f"∂{graph.title(node)}/∂{graph.title(node.operands[0])}"  # type: ignore[arg-type]
                 parts.setdefault(AS_NAMED.write(part), (part, place))
-        return [
-            (Slip(EXTRA, text, place=place), self.network.numbers(part))
-            for text, (part, place) in parts.items()
-        ]
+        return [(Slip(EXTRA, text, place=place), self.network.numbers(part)) for text, (part, place) in parts.items()]
 
     def _in_step(self, i: int) -> Iterator[Guess]:
         network, step = self.network, self.network.steps[i]
@@ -437,7 +433,9 @@ class Search:
         for slip, numbers in self.factors:
             local = tuple(a * b for a, b in zip(step.numbers, numbers, strict=True))
             yield self._changed(i, (replace(slip, place=step.place),), local)
-        yield self._changed(i, (Slip(PATH, whole, place=step.place, whole=whole),), (0.0,) * len(step.numbers))
+        dropped = self._changed(i, (Slip(PATH, whole, place=step.place, whole=whole),), (0.0,) * len(step.numbers))
+        if any(abs(a) > 1e-9 * abs(b) for a, b in zip(dropped.value, network.value, strict=True)):
+            yield dropped
 
     def _edits(self, step: Step) -> Iterator[Edit]:
         yield from edits(step.expression, self.names, self.kind_of)
@@ -521,10 +519,9 @@ class Search:
             end = step.end
             unit = end is None or end.op is None or (end.op.arity == 1 and end.op.name != "neg") or end.op.name == "mul"
             last[step.start] = last.get(step.start, True) and not unit and last.get(end, False)
-        outputs = [step.end for step in network.steps if last.get(step.end) and not last.get(step.start)]
-        if last[network.target]:
-            outputs = [network.target]
-        outputs = [node for node in dict.fromkeys(outputs) if node is not None and node is not loss]
+        ends = [step.end for step in network.steps if last.get(step.end) and not last.get(step.start)]
+        ends = [network.target] if last[network.target] else ends
+        outputs = [node for node in dict.fromkeys(ends) if node is not None and node is not loss]
         if not outputs:
             return
         tangents = network.tangents(network.target)
@@ -615,7 +612,10 @@ class Search:
                 both = network.both(one.step, j)
                 needed = []
                 for k in network.points:
-                    effect = network.effect(j)[k] + (one.local[k] - first.numbers[k]) * both[k]
+                    alone = network.effect(j)[k]
+                    effect = alone + (one.local[k] - first.numbers[k]) * both[k]
+                    if abs(effect) < 1e-9 * abs(alone):
+                        effect = 0.0  # rounding, where the first slip leaves nothing for the second to change
                     needed.append(second.numbers[k] + _over(yours[k] - one.value[k], effect))
                 for other in indices[j].find(tuple(needed)):
                     yield Guess((*one.slips, *other.slips), yours)
@@ -646,6 +646,19 @@ _WEIGHTS = {
     SIGN: 1.0, CONSTANT: 1.0, OUTPUT: 0.8, DELTA: 0.9, ARGUMENT: 1.2, INDEX: 1.3, DROPPED: 1.0, PATH: 1.5, EXTRA: 1.6,
     POWER: 1.8, RULE: 2.0, NAME: 2.5, TERM: 2.5,
 }  # fmt: skip
+
+
+def weight(slips: Sequence[Slip]) -> float:
+    """How unlikely slips are beside others that would make the same formula."""
+    # what can be said to lie somewhere is said to; a minus is the same wherever it stands
+    return sum(
+        _WEIGHTS[slip.kind]
+        + (0.1 if not slip.whole and slip.kind != SIGN else 0.0)
+        + (0.05 if slip.kind == CONSTANT and slip.instead else 0.0)
+        + (0.02 if slip.kind == CONSTANT and slip.factor.startswith("1 /") else 0.0)
+        + (0.15 if slip.factor.startswith("-") and slip.kind != SIGN else 0.0)
+        for slip in slips
+    )
 
 
 class Index:
@@ -679,9 +692,9 @@ def close(a: float, b: float, rtol: float = RTOL) -> bool:
     return abs(a - b) <= rtol * max(abs(a), abs(b)) + 1e-290
 
 
-def same(a: Sequence[float], b: Sequence[float]) -> bool:
+def same(a: Sequence[float], b: Sequence[float], rtol: float = RTOL) -> bool:
     """Equal but for rounding, at every point."""
-    return all(map(close, a, b))
+    return all(close(x, y, rtol) for x, y in zip(a, b, strict=True))
 
 
 def usable(numbers: Sequence[float]) -> bool:
