@@ -80,7 +80,9 @@ class Op:
         self.precedence = precedence
         self.commutative = commutative
         self.domain = domain
-        self.written = tuple((written or {}).get(i, partial) for i, partial in enumerate(self.partials))
+        self.written: tuple[Callable[..., Any], ...] = tuple(
+            (written or {}).get(i, partial) for i, partial in enumerate(self.partials)
+        )
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"

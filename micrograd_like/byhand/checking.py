@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..engine import Value, topological
 from ..ops import DomainError, number
 from .differences import Difference, difference
-from .replay import gradients
+from .replay import gradients, rounding
 
 RTOL = 1e-9  # beside the error that a difference states itself, which is 1e-11 or so where nothing is special
 
@@ -266,10 +266,8 @@ class _Check:
         for name, by, x in nodes:
             node = x if isinstance(x, Value) else Value(x)  # a gradient that is constant is a float
             gradient = gradients(node, _data(node))
-            # Each node is rounded, which shows in the result in proportion to the derivative by it.
-            errors = [4.0 * abs(slope) * math.ulp(inner.data) for inner, slope in gradient.items()]
-            rounding = sum(filter(math.isfinite, errors))
-            quantities.append(_Quantity(name, by, node, leaves, [gradient.get(leaf, 0.0) for leaf in leaves], rounding))
+            slopes = [gradient.get(leaf, 0.0) for leaf in leaves]
+            quantities.append(_Quantity(name, by, node, leaves, slopes, rounding(_data(node), gradient)))
         return quantities
 
     def examine(self, at: tuple[float, ...], nearby: tuple[float, ...]) -> None:
@@ -279,13 +277,13 @@ class _Check:
         wrong = self.wrong_rules(quantities)
         lines = [cache(lambda x, i=i: self.sample((*at[:i], x, *at[i + 1 :]))) for i in range(len(at))]
         corners = cache(lambda k: kinks(quantities[k].node, _data(quantities[k].node)))
-        for k, (q, rounding) in enumerate(zip(quantities, roundings, strict=True)):
+        for k, (q, rounded) in enumerate(zip(quantities, roundings, strict=True)):
             for i, line in enumerate(lines):
-                found = difference(lambda x, line=line, k=k: line(x)[k], at[i], rounding)  # type: ignore[misc]
+                found = difference(lambda x, line=line, k=k: line(x)[k], at[i], rounded)  # type: ignore[misc]
                 excluded = found.excludes(q.slopes[i], self.rtol, self.atol)
                 if excluded:
-                    rounded = _rounding_of_slope(q.node, q.leaves[i])
-                    excluded = found.excludes(q.slopes[i], self.rtol, self.atol + rounded)
+                    unsure = _rounding_of_slope(q.node, q.leaves[i])
+                    excluded = found.excludes(q.slopes[i], self.rtol, self.atol + unsure)
                 if excluded and (wrong or not corners(k)):
                     raise GradcheckError(self.report(at, q, i, found, wrong))
                 if found.error < math.inf and math.isfinite(q.slopes[i]) and not excluded:

@@ -8,7 +8,7 @@ from .diagnosis import RIGHT, Finding, examine
 from .differences import Difference, difference
 from .given import Formulas, Given, read
 from .graph import Graph
-from .replay import gradients, values
+from .replay import gradients, rounding, values
 from .writing import LATEX
 
 AGREES, DIFFERS, ONLY_HERE = "agrees", "DIFFERS", "AGREES ONLY HERE"
@@ -20,8 +20,8 @@ class Row:
 
     engine, yours, difference: what the engine, the hand-derived formula and the central difference have for it.
     relative: |yours - engine| / |engine| (the absolute error where the engine has 0). ulp: the same in units in
-    the last place of the engine's number. verdict: "agrees", "DIFFERS", "AGREES ONLY HERE" for a formula that is wrong at
-    other points, or "engine and difference disagree". finding: what `diagnose` says of it; None if yours agrees.
+    the last place of the engine's number. verdict: "agrees", "DIFFERS", "AGREES ONLY HERE" for a formula that is wrong
+    at other points, or "engine and difference disagree". finding: what `diagnose` says of it; None if yours agrees.
     sentence: why it does not agree, or "".
     """
 
@@ -138,17 +138,25 @@ def compare(loss: Value, formulas: Formulas, rtol: float = 1e-9) -> Comparison:
     given = read(graph, formulas, "compare")
     findings = examine(graph, given, rtol=max(rtol, 1e-8)).findings
     engine = gradients(loss, graph.numbers)
-    rows = [_row(graph, own, finding, engine[own.node], rtol) for own, finding in zip(given, findings, strict=True)]
+    noise = rounding(graph.numbers, engine)
+    rows = []
+    for own, finding in zip(given, findings, strict=True):
+        seen = difference(
+            lambda x, own=own: values(loss, {own.node: x})[loss],  # type: ignore[misc]
+            graph.numbers[own.node],
+            noise,
+        )
+        rows.append(_row(graph, own, finding, engine[own.node], seen, rtol))
     return Comparison(loss.name or "loss", rows)
 
 
-def _row(graph: Graph, given: Given, finding: Finding, engine: float, rtol: float) -> Row:
-    yours, rounding = given.value_and_rounding(graph.by_name)
-    seen = difference(lambda x: values(graph.loss, {given.node: x})[graph.loss], graph.numbers[given.node])
+def _row(graph: Graph, given: Given, finding: Finding, engine: float, seen: Difference, rtol: float) -> Row:
+    yours, rounded = given.value_and_rounding(graph.by_name)
     row = Row(given.title, engine, yours, seen.slope)
-    here = row.relative <= rtol or abs(yours - engine) <= rounding + 1e-300
-    if _excludes(seen, engine):
-        row.verdict, row.sentence = UNSETTLED, _why_unsettled(graph, engine, seen)
+    here = row.relative <= rtol or abs(yours - engine) <= rounded + 1e-300
+    corners = kinks(graph.loss, graph.numbers) if seen.kink else []
+    if corners or seen.excludes(engine, 1e-6):
+        row.verdict, row.sentence = UNSETTLED, _why_unsettled(graph, engine, seen, corners)
     elif not here:
         row.verdict, row.finding, row.sentence = DIFFERS, finding, finding.sentence
         if finding.verdict == RIGHT:
@@ -159,13 +167,9 @@ def _row(graph: Graph, given: Given, finding: Finding, engine: float, rtol: floa
     return row
 
 
-def _excludes(seen: Difference, engine: float) -> bool:
-    return seen.kink or seen.excludes(engine, 1e-6)
-
-
-def _why_unsettled(graph: Graph, engine: float, seen: Difference) -> str:
+def _why_unsettled(graph: Graph, engine: float, seen: Difference, corners: list[Value]) -> str:
     """What to say when the two witnesses contradict each other, which is no fault of the formula."""
-    if corners := kinks(graph.loss, graph.numbers):
+    if corners:
         shown = ", ".join(graph.title(node) for node in corners[:5])
         return f"the graph has a kink at this point ({shown}), so that no difference can tell the derivative"
     if wrong := wrong_partials(graph.loss, graph.numbers):

@@ -144,13 +144,13 @@ class Symbols:
 
     def local(self, node: Value, operand: Value) -> Part:
         """∂node/∂operand as a person writes it, for all the places that operand has in node."""
-        assert node.op is not None
+        op: Any = node.op  # a leaf has no operand
         operands = self._operands(node)
-        if not node.op.slopes and any(isinstance(x, Expression) and x.size > SCREEN for x in (*operands, self[node])):
+        if not op.slopes and any(isinstance(x, Expression) and x.size > SCREEN for x in (*operands, self[node])):
             raise _TooLongError
         partials = [
             product([written(*operands, self._forms[node])])
-            for x, written in zip(node.operands, node.op.written, strict=True)
+            for x, written in zip(node.operands, op.written, strict=True)
             if x is operand
         ]
         return partials[0] if len(partials) == 1 else total(partials)
@@ -204,7 +204,7 @@ class _Writer:
         for node in self.order:
             for operand in dict.fromkeys(node.operands):
                 if operand in consumers:
-                    consumers[operand].append(node)  # type: ignore[index]
+                    consumers[operand].append(node)
         adjoints: dict[Value, list[Part]] = {}  # the factors of ∂loss/∂node, from the node to the loss
         hops: dict[Value, int] = {}  # nodes with names from there to the loss, where there is one way only
         gradients: dict[Value, Line] = {}

@@ -12,9 +12,11 @@ from .expression import Expression
 from .formula import canonical
 from .given import Formulas, Given, evaluate, meant, read
 from .graph import Graph
-from .points import Point, general
+from .network import Network
+from .points import RTOL, Index, Numbers, Point, constant_ratio, general, same
 from .replay import gradients
-from .slips import RTOL, Index, Network, Numbers, Search, Slip, constant_ratio, same, weight
+from .search import Search
+from .slips import Slip, weight
 from .tidy import Part, product
 
 RIGHT, WRONG, UNKNOWN = "right", "wrong", "cannot tell"
@@ -27,9 +29,9 @@ TYPED = 1e-6  # to which a number is compared with what a slip would give
 class Finding:
     """What is to be said of one gradient.
 
-    name: what it is the derivative by. verdict: "right", "wrong" or "cannot tell" (it is wrong, but not by slips that are
-    known here). slips: what is wrong with it. line: the first wrong line of a recurrence, "" for a formula of one line.
-    ratios: yours / the derivative, at points in general position. sentence: all that in words.
+    name: what it is the derivative by. verdict: "right", "wrong" or "cannot tell" (it is wrong, but not by slips that
+    are known here). slips: what is wrong with it. line: the first wrong line of a recurrence, "" for a formula of one
+    line. ratios: yours / the derivative, at points in general position. sentence: all that in words.
     """
 
     name: str

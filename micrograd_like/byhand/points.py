@@ -2,14 +2,18 @@
 
 import math
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..engine import Value
 from .graph import Graph
 from .replay import gradients, values
 
+Numbers = tuple[float, ...]  # one for each point
+
 TRIED = 40
+RTOL = 1e-8
 MOST_WORK = 400_000  # nodes computed while looking for points, so that large graphs have fewer to choose from
 
 
@@ -22,9 +26,9 @@ class Point:
 
 
 def general(graph: Graph, targets: Collection[Value], fixed: Collection[Value], count: int, seed: int) -> list[Point]:
-    """Up to `count` points in general position, where all targets have a gradient other than 0, and a few more in which
-    other branches are taken (of relu, of maximum), where there are such.
+    """Up to `count` points in general position, and where there are other branches a few more in which these are taken.
 
+    At the former all targets have a gradient other than 0, if that can be; branches are those of relu, of maximum.
     Leaves without a name that a formula could use keep their number, as do those in `fixed`. Fewer points, or none, are
     found where the graph is not defined away from the numbers it was recorded with.
     """
@@ -77,3 +81,60 @@ def _quality(graph: Graph, numbers: dict[Value, float]) -> tuple[float, tuple[bo
         for size in sizes:
             worst = min(worst, -abs(math.log(max(size, 1e-300))))
     return worst, tuple(zeros)
+
+
+# ---- what is the same at all points -------------------------------------------------------------------
+
+
+class Index:
+    """Things by the numbers they have at the points, found again in spite of rounding."""
+
+    def __init__(self, rtol: float, items: Iterable[tuple[Numbers, Any]] = ()):
+        self.rtol = rtol
+        self._at: dict[int, list[tuple[Numbers, Any]]] = {}
+        for numbers, item in items:
+            self.add(numbers, item)
+
+    def add(self, numbers: Numbers, item: Any) -> None:
+        if math.isfinite(numbers[0]):
+            self._at.setdefault(_bin(numbers[0]), []).append((numbers, item))
+
+    def find(self, numbers: Numbers) -> list[Any]:
+        if not numbers or not all(map(math.isfinite, numbers)):
+            return []
+        middle = _bin(numbers[0])
+        near = (pair for i in (middle - 1, middle, middle + 1) for pair in self._at.get(i, ()))
+        return [item for own, item in near if all(close(a, b, self.rtol) for a, b in zip(own, numbers, strict=True))]
+
+
+def _bin(x: float) -> int:
+    """Numbers that differ by a millionth at most are in the same bin or in neighbouring ones."""
+    return round(math.copysign(math.log(max(abs(x), 1e-300)) + 1000.0, x) * 5e5)
+
+
+def close(a: float, b: float, rtol: float = RTOL) -> bool:
+    """Equal but for rounding."""
+    return abs(a - b) <= rtol * max(abs(a), abs(b)) + 1e-290
+
+
+def same(a: Sequence[float], b: Sequence[float], rtol: float = RTOL) -> bool:
+    """Equal but for rounding, at every point."""
+    return all(close(x, y, rtol) for x, y in zip(a, b, strict=True))
+
+
+def usable(numbers: Sequence[float]) -> bool:
+    """No number is infinite or nan."""
+    return all(map(math.isfinite, numbers))
+
+
+def over(a: float, b: float) -> float:
+    """a / b, where 0 / 0 is 0 and anything else / 0 is infinite."""
+    return a / b if b else 0.0 if not a else math.inf
+
+
+def constant_ratio(yours: Numbers, derivative: Numbers) -> float:
+    """c, if yours = c · derivative at all points and c is not 1; else 0. One point says nothing."""
+    ratios = [over(a, b) for a, b in zip(yours, derivative, strict=True) if a or b]
+    if len(ratios) < 2 or not usable(ratios) or not ratios[0] or close(ratios[0], 1.0):
+        return 0.0
+    return ratios[0] if all(close(ratio, ratios[0]) for ratio in ratios) else 0.0

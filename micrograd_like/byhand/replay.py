@@ -1,5 +1,6 @@
 """A recorded graph at other numbers: its values, and its gradients as a map, the graph left as it is."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,16 @@ def gradients(loss: Value, numbers: Mapping[Value, float]) -> dict[Value, float]
                 if isinstance(operand, Value):
                     gradient[operand] += partial(*operands, numbers[node]) * gradient[node]
     return gradient
+
+
+def rounding(numbers: Mapping[Value, float], gradient: Mapping[Value, float]) -> float:
+    """How far off rounding may have put the value of `loss`, whose gradients these are.
+
+    Each node is rounded, to the four units in the last place that the table promises, and that shows in the loss in
+    proportion to the derivative by it.
+    """
+    errors = (4.0 * abs(slope) * math.ulp(numbers[node]) for node, slope in gradient.items())
+    return sum(filter(math.isfinite, errors))
 
 
 def _operands(node: Value, numbers: Mapping[Value, float]) -> list[Any]:

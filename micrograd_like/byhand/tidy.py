@@ -3,8 +3,7 @@
 Nothing is cancelled, and nothing is multiplied out: what comes out is what went in, for every number.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from ..ops import TABLE
 from .expression import Expression
@@ -171,8 +170,8 @@ def _powers(factors: list[Expression]) -> list[Expression]:
     return [base if n == 1.0 else Expression(_POW, (base, n)) for base, n in bases.values()]
 
 
-def _chain(factors: list[Any]) -> Part:
-    result, *rest = factors
-    for factor in rest:
+def _chain(factors: Sequence[Part]) -> Part:
+    result = factors[0]
+    for factor in factors[1:]:
         result = Expression(_MUL, (result, factor))
     return result
