@@ -10,8 +10,9 @@ Every operation of the table is a function here, of numbers and of Values alike.
 0.0568 -0.4005
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import byhand, data, losses, nn, optim, show, train
-from .byhand import compare
 from .engine import Value, topological
 from .ops import (
     DomainError,
@@ -57,7 +58,17 @@ from .ops import (
 )
 from .show import draw_dot
 
+if TYPE_CHECKING:
+    from .byhand import compare, derive, diagnose, gradcheck
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("compare", "derive", "diagnose", "gradcheck"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(byhand, name)  # which imports them when they are used
+
 
 # Not abs and pow: `from micrograd_like import *` must not replace Python's own.
 __all__ = [
@@ -77,12 +88,15 @@ __all__ = [
     "cos",
     "cosh",
     "data",
+    "derive",
+    "diagnose",
     "div",
     "draw_dot",
     "erf",
     "exp",
     "exp2",
     "expm1",
+    "gradcheck",
     "hypot",
     "leaky_relu",
     "log",

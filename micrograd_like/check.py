@@ -9,7 +9,7 @@ from itertools import cycle, pairwise
 from textwrap import fill
 from typing import Any, BinaryIO
 
-from .byhand.compare import Comparison, compare
+from .byhand.comparison import Comparison, compare
 from .byhand.formula import _SPELLINGS, LONGEST, FormulaError, _indices, _Names, _Parser, canonical, parse
 from .byhand.given import gradient_by
 from .engine import Value, topological

@@ -1,12 +1,42 @@
-"""The lecture's side: gradients derived by hand, in plain floats, as the witness against the engine."""
+"""The lecture's side: gradients derived by hand, in plain floats, as the witness against the engine.
 
-from .checking import GradcheckError, gradcheck
-from .compare import Comparison, compare
-from .derivation import Derivation, derive
-from .diagnosis import Diagnosis, Finding, diagnose
+`derive` writes them, `compare` and `diagnose` check those of others, `gradcheck` checks the engine's own. These are
+imported when they are first used: who only trains a network does not wait for them.
+"""
+
+from typing import TYPE_CHECKING, Any
+
 from .differences import central_difference
 from .lecture import ACTIVATIONS, chain_deltas, chain_gradients, layered_gradients, unrolled_gradients
-from .slips import Slip
+
+if TYPE_CHECKING:
+    from .checking import GradcheckError, gradcheck
+    from .comparison import Comparison, compare
+    from .derivation import Derivation, derive
+    from .diagnosis import Diagnosis, Finding, diagnose
+    from .slips import Slip
+
+_MODULES = {
+    "Comparison": "comparison",
+    "Derivation": "derivation",
+    "Diagnosis": "diagnosis",
+    "Finding": "diagnosis",
+    "GradcheckError": "checking",
+    "Slip": "slips",
+    "compare": "comparison",
+    "derive": "derivation",
+    "diagnose": "diagnosis",
+    "gradcheck": "checking",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+
 
 __all__ = [
     "ACTIVATIONS",

@@ -148,7 +148,7 @@ def gradcheck(
     True
     >>> gradcheck(lambda x: x * x.data, x)
     Traceback (most recent call last):
-    micrograd_like.byhand.gradcheck.GradcheckError: ∂f/∂x is wrong at x = 0.5
+    micrograd_like.byhand.checking.GradcheckError: ∂f/∂x is wrong at x = 0.5
       engine      0.5
       difference  1 ± 2e-13, off by 5.0e-01 relative
       the rule of each operation is right, so the graph misses something: does f use .data or float() of a Value?

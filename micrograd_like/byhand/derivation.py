@@ -7,7 +7,7 @@ from typing import Any
 
 from ..engine import Value
 from .expression import Expression
-from .formula import canonical
+from .formula import spelled
 from .graph import Graph
 from .indices import Line, fold
 from .tidy import Part, product, total
@@ -100,7 +100,7 @@ def derive(loss: Value, wrt: Any, through: Any = ()) -> Derivation:
     cut = [node for node in _nodes(graph, through) if node is not loss]
     try:
         return _Writer(graph, targets, cut, folded=False).derivation()
-    except _TooLongError:
+    except TooLongError:
         return _Writer(graph, targets, cut, folded=True).derivation()
 
 
@@ -147,7 +147,7 @@ class Symbols:
         op: Any = node.op  # a leaf has no operand
         operands = self._operands(node)
         if not op.slopes and any(isinstance(x, Expression) and x.size > SCREEN for x in (*operands, self[node])):
-            raise _TooLongError
+            raise TooLongError
         partials = [
             product([written(*operands, self._forms[node])])
             for x, written in zip(node.operands, op.written, strict=True)
@@ -159,20 +159,20 @@ class Symbols:
         return tuple(self._forms[x] if isinstance(x, Value) else x for x in node.operands)
 
 
-class _TooLongError(Exception):
+class TooLongError(OverflowError):
     """What was to be written in one line does not fit there."""
 
 
 class _Writer:
     """The reverse sweep in symbols: what `backward` does with numbers, done with what stands for them.
 
-    folded: give a name to what occurs more than once. Otherwise raises _TooLongError for a line longer than SCREEN.
+    folded: give a name to what occurs more than once. Otherwise raises TooLongError for a line longer than SCREEN.
     """
 
     def __init__(self, graph: Graph, targets: list[Value], cut: list[Value], folded: bool):
         self.graph, self.targets, self.folded = graph, dict.fromkeys(targets), folded
-        one_spelling = {canonical(name): node for node, name in reversed(graph.names.items())}
-        self.names = {node: name for node, name in graph.names.items() if one_spelling[canonical(name)] is node}
+        one_spelling = {spelled(name): node for node, name in reversed(graph.names.items())}
+        self.names = {node: name for node, name in graph.names.items() if one_spelling[spelled(name)] is node}
         self.taken = {*graph.nodes, *(node.name for node in graph.order)}
         self._fresh = (name for i in count(1) if (name := f"v{i}_") not in self.taken)
         self.given: dict[str, str] = {}  # leaves whose name no formula can contain, or is not theirs alone
@@ -209,7 +209,7 @@ class _Writer:
         hops: dict[Value, int] = {}  # nodes with names from there to the loss, where there is one way only
         gradients: dict[Value, Line] = {}
         for node in reversed(self.order):
-            ways = [[self.symbols.local(v, node), *adjoints[v]] for v in consumers[node]]
+            ways = [[*_unless_one(self.symbols.local(v, node)), *adjoints[v]] for v in consumers[node]]
             hops[node] = min((hops[v] + (v in self.graph.names) for v in consumers[node]), default=0)
             if not ways:
                 parts: list[Part] = []
@@ -219,14 +219,15 @@ class _Writer:
                 parts = [total([product(way) for way in ways])]
             size = sum(part.size if isinstance(part, Expression) else 1 for part in parts)
             if size > SCREEN and not self.folded:
-                raise _TooLongError
+                raise TooLongError
             received = sum(1 for x in set(node.operands) if x in consumers)
             if self.folded and node not in self.targets and (size > LINE or (size > 3 and received > 1)):
                 self.cut.add(node)
             if node in self.cut:
                 if hops[node] == 1 + (self.graph.loss in self.graph.names) and len(ways) == 1:
                     # the derivative of the loss comes first where it is next: 2 (f - y)(1 - f²)
-                    parts = [*adjoints[consumers[node][0]], self.symbols.local(consumers[node][0], node)]
+                    behind = len(adjoints[consumers[node][0]])
+                    parts = [*parts[-behind:], *parts[:-behind]]
                 name = _delta(self.names[node])
                 self.lines.append(Line("delta", node, name, product(parts)))
                 parts = [Expression(name=name)]
@@ -287,6 +288,10 @@ class _Writer:
             if isinstance(line.expression, Expression):
                 line.expression = line.expression.replace(written)
         return lines
+
+
+def _unless_one(part: Part) -> list[Part]:
+    return [] if part == 1.0 else [part]
 
 
 def _delta(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..engine import Value
 from ..ops import TABLE, Op
+from .derivation import TooLongError
 from .expression import Expression
 from .formula import canonical
 from .given import Formulas, Given, evaluate, meant, read
@@ -232,10 +233,13 @@ class _Case:
         tree = self._recognised(tree, environments)
         try:
             network = Network(self.graph, node, cut, environments, self._hidden(tree))
-        except OverflowError:
+        except TooLongError:
             return ()
+        others = {}
+        if node is self.given.node and not cut:
+            others = {name: self.gradient(x) for x, name in self.graph.names.items() if x.op is None and x is not node}
         rtol = RTOL if self.given.general else TYPED
-        return Search(network, [name for name, _ in cut.values()], tree, rtol).explain(yours)
+        return Search(network, [name for name, _ in cut.values()], tree, others, rtol).explain(yours)
 
 
 Meaning = tuple[Value, float]  # a node, and how many times ∂loss/∂node it is

@@ -57,12 +57,17 @@ class FormulaError(ValueError):
 
 def canonical(name: str) -> str:
     r"""One spelling for δ_1, δ₁, δ1, delta1 and \delta_{1}, so that a formula finds the names of the graph."""
+    return spelled(name).replace(",", "")
+
+
+def spelled(name: str) -> str:
+    """The canonical spelling, with commas where one index ends and the next begins: w1,12 and w11,2."""
     name = name.translate(_SUBSCRIPTS).lstrip("\\")
     for word, letter in GREEK.items():
         if re.match(rf"{word}(?![a-zA-Z])", name):
             name = letter + name[len(word) :]
             break
-    return re.sub(r"[_{},\s]", "", name)
+    return re.sub(r"[_{},\s]", "", re.sub(r"(?<=\d)[_{},\s]+(?=\d)", "\0", name)).replace("\0", ",")
 
 
 def is_name(text: str) -> bool:
@@ -121,7 +126,7 @@ class _Names:
             return [name]
         found = self.by_canonical.get(canonical(name), [])
         if len(found) > 1:  # w_{1,12} and w_{11,2} differ only in where an index ends
-            return [x for x in found if _indices(x) == _indices(name)] or found
+            return [x for x in found if spelled(x) == spelled(name)] or found
         return found
 
     def unknown(self, name: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..engine import Value
-from .derivation import SCREEN, Symbols
+from .derivation import SCREEN, Symbols, TooLongError
 from .expression import Expression
 from .graph import Graph
 from .points import Numbers
@@ -31,7 +31,7 @@ class Network:
     name stands for. environments: what all names stand for,
     one dict for each point. hidden: names that are not to be used.
 
-    Raises OverflowError where a step is too long to be looked into.
+    Raises TooLongError where a step is too long to be looked into.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Network:
                         ways.setdefault(end, []).append(product([local, rest]))
             reach[node] = {end: total(found) if len(found) > 1 else found[0] for end, found in ways.items()}
             if any(isinstance(part, Expression) and part.size > SCREEN for part in reach[node].values()):
-                raise OverflowError
+                raise TooLongError
             if node in visible:
                 for end, part in reach[node].items():
                     unit = end.op is not None and end.op.arity == 1 and end.operands[0] is node

@@ -35,7 +35,7 @@ def general(graph: Graph, targets: Collection[Value], fixed: Collection[Value], 
     rng = random.Random(seed)
     free = [node for node in graph.order if node.op is None and node in graph.names and node not in fixed]
     found: list[tuple[float, tuple[bool, ...], Point]] = []
-    for attempt in range(max(4 * count, min(TRIED, MOST_WORK // len(graph.order)))):
+    for attempt in range(max(count + 2, min(TRIED, MOST_WORK // len(graph.order)))):
         if attempt and not free:
             break
         near = (None, 0.5, 0.1)[attempt % 3]  # away from all that was, or near what is known to be defined

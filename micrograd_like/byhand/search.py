@@ -6,7 +6,7 @@ where that finds nothing, the same slips are tried the other way round: what cha
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from ..ops import TABLE
 from .derivation import SCREEN
 from .expression import Expression
 from .network import Network, Step
-from .points import RTOL, Index, Numbers, close, constant_ratio, over, same, usable
+from .points import Index, Numbers, close, constant_ratio, over, same, usable
 from .slips import (
     ARGUMENT,
     AS_NAMED,
@@ -29,6 +29,7 @@ from .slips import (
     PATH,
     RULE,
     SIGN,
+    VARIABLE,
     Edit,
     Slip,
     edits,
@@ -56,11 +57,14 @@ class Guess:
 class Search:
     """All single slips in the derivative that a network is, ready to be compared with what somebody has.
 
-    deltas: the names of derivatives that may be used. tree: the formula, if there is one. rtol: how exact it is.
+    deltas: the names of derivatives that may be used. tree: the formula, if there is one. others: the derivatives by
+    other leaves. rtol: how exact the formula is.
     """
 
-    def __init__(self, network: Network, deltas: Sequence[str], tree: Part | None, rtol: float = RTOL):
-        self.network, self.tree, self.rtol = network, tree, rtol
+    def __init__(
+        self, network: Network, deltas: Sequence[str], tree: Part | None, others: Mapping[str, Numbers], rtol: float
+    ):
+        self.network, self.tree, self.others, self.rtol = network, tree, others, rtol
         self.deltas = set(deltas)
         graph = network.graph
         known = [*graph.nodes, *deltas]
@@ -84,10 +88,10 @@ class Search:
         """The likeliest slip that gives these numbers; if there is none, the likeliest two; else ()."""
         ways: tuple[Callable[[Numbers], Iterable[Guess]], ...] = (
             self.by_value.find, self.by_constant, self._repairs, self._pairs_of_whole, self._pairs_of_steps,
-            self._pairs_in_step, self._pairs_with_repair, self._repairs_everywhere,
+            self._pairs_in_step, self._pairs_with_repair, self._repairs_everywhere, self._of_other_leaf,
         )  # fmt: skip
         found: list[Guess] = []
-        for stage in (ways[:2], ways[2:3], ways[3:-1] if len(yours) > 1 else (), ways[-1:]):
+        for stage in (ways[:2], ways[2:3], ways[-1:], ways[3:-2] if len(yours) > 1 else (), ways[-2:-1]):
             found = [guess for way in stage for guess in way(yours)]
             if found:
                 break
@@ -187,9 +191,9 @@ class Search:
                 yield Edit(Slip(RULE, text, AS_NAMED.write(wrong)), wrong, f"rule {rule}")
 
     def _changed(self, i: int, slips: tuple[Slip, ...], local: Numbers) -> Guess:
-        changed = list(self.network.base)
-        changed[i] = local
-        return Guess(slips, self.network.derivative(changed), i, local)
+        network, step = self.network, self.network.steps[i]
+        changes = ((a - b) * effect for a, b, effect in zip(local, step.numbers, network.effect(i), strict=True))
+        return Guess(slips, tuple(a + b for a, b in zip(network.value, changes, strict=True)), i, local)
 
     def _of_whole(self) -> Iterator[Guess]:
         value = self.network.value
@@ -272,6 +276,13 @@ class Search:
         if node is not None and node.op is TABLE["sub"]:
             part = self.network.symbols.computed(node)
         return AS_NAMED.write(product([-1.0, part]))
+
+    def _of_other_leaf(self, yours: Numbers) -> Iterator[Guess]:
+        """The derivative by another leaf, as when the operands of a quotient are confused."""
+        target = self.network.graph.title(self.network.target)
+        for name, numbers in self.others.items():
+            if self._same(yours, numbers):
+                yield Guess((Slip(VARIABLE, target, name),), yours)
 
     # ---- in the formula itself ----
 

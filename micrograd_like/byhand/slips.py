@@ -12,7 +12,7 @@ from .writing import Text
 DROPPED, EXTRA, ARGUMENT, INDEX = "dropped factor", "extra factor", "wrong argument", "wrong index"
 SIGN, CONSTANT, PATH, DELTA = "sign", "constant", "dropped path", "wrong delta"
 OUTPUT, POWER, RULE = "derivative of the output", "wrong power", "wrong derivative"
-NAME, TERM = "wrong name", "wrong term"
+NAME, TERM, VARIABLE = "wrong name", "wrong term", "wrong variable"
 
 _CONSTANTS = (2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25)
 
@@ -59,6 +59,7 @@ class Slip:
             PATH: f"dropped path: the way through {self.place} is missing, and with it {self.factor}",
             OUTPUT: f"derivative of the output {self.instead}, not the loss: {self.place} = {self.factor} is missing",
             DELTA: f"wrong delta: {what}",
+            VARIABLE: f"wrong variable: this is the derivative by {self.instead}, not by {self.factor}",
         }
         return texts.get(self.kind, f"{self.kind}{inside}: {what}")
 
@@ -144,7 +145,7 @@ def places(expression: Part) -> Iterator[tuple[Part, Callable[[Part], Part], boo
 
 _WEIGHTS = {
     SIGN: 1.0, CONSTANT: 1.0, OUTPUT: 0.8, DELTA: 0.9, ARGUMENT: 1.2, INDEX: 1.3, DROPPED: 1.0, PATH: 1.5, EXTRA: 1.6,
-    POWER: 1.8, RULE: 2.0, NAME: 2.5, TERM: 2.5,
+    POWER: 1.8, RULE: 2.0, NAME: 2.5, VARIABLE: 1.0, TERM: 2.5,
 }  # fmt: skip
 
 
