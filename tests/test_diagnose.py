@@ -12,7 +12,6 @@ from micrograd_like.byhand import GradcheckError, compare, diagnose
 from micrograd_like.byhand.slips import (
     ARGUMENT,
     CONSTANT,
-    DELTA,
     DROPPED,
     EXTRA,
     INDEX,
@@ -88,7 +87,10 @@ GALLERY = {
         two_units(sigmoid, cross_entropy), "w2", "f1 f2 (1 - f2) (f2 - y)", (EXTRA,),
     ),
     "fast.ai 107030: the mask of ReLU left out": (
-        two_units(relu, lambda f, y: (y - f) ** 2), "w1", "x w2 step(z2) 2 (f2 - y)", (DROPPED,),
+        two_units(relu, squared), "w1", "x step(z1) w2 2 (f2 - y)", (DROPPED,),
+    ),
+    "the mask that makes no difference, for z2 is 0 where z1 is not positive": (
+        two_units(relu, squared), "w1", "x w2 step(z2) 2 (f2 - y)", (),
     ),
     "Is my back propagation math correct?: weights further on left out": (
         two_units(tanh, squared), "w1", "x (1 - f1²) (1 - f2²) 2 (f2 - y)", (DROPPED,),
@@ -172,7 +174,7 @@ SENTENCES = {
     "d3 = 2 (f3 - y) (1 - f3²); d2 = (1 - f2²) w2 d3; f1 d2": (
         "in the line d2: wrong index in ∂z3/∂f2 = w3: w2 stands where w3 belongs"
     ),
-    "d3 = 2 (f3 - y) (1 - f3²); d2 = (1 - f2²) w3 d3; f1 d3": "in the line dw2: wrong delta: d3 stands where d2 belongs",
+    "d3 = 2 (f3 - y)(1 - f3²); d2 = (1 - f2²) w3 d3; f1 d3": "in the line dw2: wrong delta: d3 stands where d2 belongs",
     "d3 = (f3 - y) (1 - f3²); d2 = w3 d3; f1 d2": (
         "in the line d3: constant: the 2 is missing in ∂Loss/∂f3 = 2 (f3 - y); "
         "in the line d2: dropped factor 1 - f2²: it is ∂f2/∂z2"
@@ -254,8 +256,9 @@ def test_how_it_is_shown(loss):
     assert str(diagnosis).splitlines()[0] == "w3: right"
     assert str(diagnosis).splitlines()[1].startswith("w2: wrong, but I cannot tell why")
     assert diagnosis._repr_html_().count("<li>") == 2
-    assert DELTA in str(
-        diagnose(loss, "d3 = 2 (f3 - y)(1 - f3²); d2 = (1 - f2²) w3 d3; dw1 = x d2 (1 - f1²) w2; dw2 = d3 f1")
+    recurrence = "d3 = 2 (f3 - y)(1 - f3²); d2 = (1 - f2²) w3 d3; dw1 = x (1 - f1²) w2 d2; dw2 = d3 f1"
+    assert str(diagnose(loss, recurrence)) == (
+        "w1: right\nw2: in the line dw2: wrong delta: d3 stands where d2 belongs"
     )
 
 
