@@ -9,6 +9,7 @@ import pytest
 DEMOS = Path(__file__).parent.parent / "demos"
 SHOWS = {
     "chain.py": "dw1     +0.122695    +0.122695",
+    "derivation.py": "w1: in the line d1: wrong delta: d3 stands where d2 belongs",
     "moons.py": "accuracy 100%",
     "order.py": "loss -> a -> b -> x      a.grad =   15   x.grad =   24",
 }

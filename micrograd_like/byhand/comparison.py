@@ -134,7 +134,7 @@ def compare(loss: Value, formulas: Formulas, rtol: float = 1e-9) -> Comparison:
     >>> print(comparison.rows[1].sentence)
     wrong power in ∂f/∂x = w (1 - f²): f stands where f² belongs
     """
-    graph = Graph(loss, "compare")
+    graph = Graph(loss, "compare", sums=True)
     given = read(graph, formulas, "compare")
     findings = examine(graph, given, rtol=max(rtol, 1e-8)).findings
     engine = gradients(loss, graph.numbers)

@@ -81,7 +81,7 @@ def diagnose(loss: Value, formulas: Formulas, seed: int = 0) -> Diagnosis:
     w2: wrong argument in ∂f2/∂z2 = 1 - f2²: z2 stands where f2 belongs
     w3: constant: the 2 is missing in ∂Loss/∂f3 = 2 (f3 - y)
     """
-    graph = Graph(loss, "diagnose")
+    graph = Graph(loss, "diagnose", sums=True)
     return examine(graph, read(graph, formulas, "diagnose"), seed)
 
 

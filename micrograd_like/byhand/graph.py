@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from ..engine import Value, topological
@@ -15,12 +15,13 @@ class Graph:
 
     order: the nodes, operands before results. numbers: what each had when it was recorded. names: the name of every
     node that a formula can refer to: those that users gave, if a formula can contain them and no other node has
-    them, and z1_2, f1_2 for the units of an `nn.MLP` (layer 1, unit 2), which nobody named.
+    them, and z1_2, f1_2 for the units of an `nn.MLP` (layer 1, unit 2), which nobody named. If `sums` is true, z2 for
+    what f2 is the activation of, too.
 
     Raises TypeError if loss is no Value.
     """
 
-    def __init__(self, loss: Value, where: str):
+    def __init__(self, loss: Value, where: str, sums: bool = False):
         if not isinstance(loss, Value):
             raise TypeError(f"{where} reads the graph of a Value, not {type(loss).__name__} {loss!r:.60}")
         self.loss = loss
@@ -30,8 +31,8 @@ class Graph:
         times = Counter(node.name for node in self.order)
         self.names = {node: node.name for node in self.order if times[node.name] == 1 and is_name(node.name)}
         self.nodes = {name: node for node, name in self.names.items()}
-        for node, name in _units(self.order).items():
-            if node not in self.names and name not in times:
+        for node, name in [*_units(self.order).items(), *(_sums(self.order) if sums else ())]:
+            if node not in self.names and name not in times and name not in self.nodes:
                 self.names[node], self.nodes[name] = name, node
 
     @property
@@ -77,6 +78,15 @@ def _is_leaf(x: Value | float) -> bool:
 def stem(x: Value | float) -> str:
     """w of the node w1_2."""
     return x.name.rstrip("0123456789_") if isinstance(x, Value) else ""
+
+
+def _sums(order: Iterable[Value]) -> Iterator[tuple[Value, str]]:
+    """The names z of what units with a name and an index are the activations of, in the lecture's notation."""
+    for node in order:
+        index = node.name[len(stem(node)) :].lstrip("_")
+        operand = node.operands[0] if index and node.op is not None and node.op.arity == 1 else 0.0
+        if isinstance(operand, Value) and operand.op is not None and not operand.name:
+            yield operand, f"z{index}"
 
 
 def _units(order: Iterable[Value]) -> dict[Value, str]:

@@ -148,10 +148,10 @@ class _Product:
         return Expression(_NEG, (result,)) if isinstance(result, Expression) else -result
 
     def _absorb_sign(self, factors: list[Expression]) -> bool:
-        """-(y - f) is (f - y); but 1 - f² stays as it is."""
+        """-(y - f) is (f - y), and -(0.3 - f) is (f - 0.3); but 1 - f² stays as it is."""
         for i in reversed(range(len(factors))):
             part = factors[i]
-            if part.op is _SUB and isinstance(part.operands[0], Expression):
+            if part.op is _SUB and (isinstance(part.operands[0], Expression) or part.operands[1].op is None):
                 factors[i] = Expression(_SUB, part.operands[::-1])
                 self.coefficient = -self.coefficient
                 return True
