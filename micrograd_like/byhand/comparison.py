@@ -99,10 +99,10 @@ class Comparison:
     @property
     def latex(self) -> str:
         """The table as a LaTeX array, for mathematics mode."""
-        _, *body = self._cells()
-        head = ["", "engine", "yours", "difference", "relative", "ulp", "verdict"]
-        lines = [[f"{{{LATEX.derivative(self.loss, name)}}}", *rest] for name, *rest in body]
-        written = [" & ".join([first, *(rf"\text{{{cell}}}" for cell in rest)]) for first, *rest in [head, *lines]]
+        (_, *head), *body = self._cells()
+        lines = [[rf"\partial {LATEX.name(self.loss)} / \partial", *head]]
+        lines += [[LATEX.name(name), *rest] for name, *rest in body]
+        written = [" & ".join([first, *(rf"\text{{{cell}}}" for cell in rest)]) for first, *rest in lines]
         return r"\begin{array}{lrrrrrl}" + "\n" + "".join(rf"{line} \\" + "\n" for line in written) + r"\end{array}"
 
 

@@ -38,7 +38,7 @@ class Derivation:
     @property
     def latex(self) -> str:
         """The lines in LaTeX, for mathematics mode."""
-        lines = [rf"{left} &= {right} \\" for left, right in self._written(LATEX)]
+        lines = [rf"{left} &= {right} \\[1ex]" for left, right in self._written(LATEX)]
         return "\n".join([r"\begin{aligned}", *lines, r"\end{aligned}"])
 
     @property
@@ -296,4 +296,7 @@ def _unless_one(part: Part) -> list[Part]:
 
 def _delta(name: str) -> str:
     """δ_2 for z2, as in the lecture; δ_f2 for f2."""
-    return f"delta_{name[1:].lstrip('_')}" if name[0] == "z" and name[1:].strip("_") else f"delta_{name}"
+    index = name[1:].lstrip("_")
+    if name[0] != "z" or not index:
+        return f"delta_{name}"
+    return f"delta{index}" if "_" in index else f"delta_{index}"

@@ -40,6 +40,7 @@ _TOKEN = re.compile(
       | (?P<symbol>\*\*|[-+*/^()\[\]{},=·×÷⋅−|])""".replace("NAME", _NAME).replace("UPRIGHT", _UPRIGHT),
     re.VERBOSE,
 )
+_LAYER = re.compile(r"(_\{[\d,\ ]+\}|_\d)?\^\{\((\d+)\)\}(_\{[\d,\ ]+\}|_\d)?")
 _MULTIPLY = {"*", "·", "×", "⋅", "\\cdot", "\\times"}
 _DIVIDE = {"/", "÷"}
 _CLOSING = {"(": ")", "[": "]", "{": "}", "\\left|": "\\right|"}
@@ -91,7 +92,7 @@ def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
         raise FormulaError(f"the formula has {len(text)} characters; {LONGEST} are read at most", text[:40], 0)
     known = _Names(names)
     lines = []
-    for commented in re.split(r"[\n\r;]|\\\\|\\(?:begin|end)\{[a-z]+\*?\}", text):
+    for commented in re.split(r"[\n\r;]|\\\\(?:\[[\d.]+[a-z]{2}\])?|\\(?:begin|end)\{[a-z]+\*?\}", text):
         line = commented.split("#")[0]
         if line.strip():
             target, expression = _Parser(line, known).line()
@@ -140,21 +141,29 @@ class _Names:
         )
 
 
+def _layer_first(match: re.Match[str]) -> str:
+    """w^{(1)}_{2,3} and w_{2,3}^{(1)} are w_{1,2,3}; as long as it was, so that a caret finds its place."""
+    indices = [match[2], *re.findall(r"\d+", (match[1] or "") + (match[3] or ""))]
+    return f"_{{{','.join(indices)}}}".ljust(len(match[0]))
+
+
 class _Parser:
     """Recursive descent over the tokens of one line."""
 
     def __init__(self, line: str, names: _Names):
         self.text = line
+        line = _LAYER.sub(_layer_first, line)
         self.names = names
         self.tokens: list[tuple[str, str, int]] = []
         self.depth = 0
         # What stands before '=' is a target: any text, such as ∂L/∂w_1.
         self.equals = line.find("=")
+        self.target = line[: max(self.equals, 0)]
         position = self.equals + 1
         while position < len(line):
             match = _TOKEN.match(line, position)
             if match is None:
-                raise FormulaError(f"cannot read {line[position]!r}", line, position)
+                raise FormulaError(f"cannot read {line[position]!r}", self.text, position)
             kind, token = match.lastgroup or "", match.group()
             if kind == "upright":  # \mathrm{Loss}_{1} is the name Loss_{1}
                 kind, token = "name", re.sub(_UPRIGHT, lambda match: match[1].replace(r"\_", "_"), token)
@@ -184,7 +193,7 @@ class _Parser:
             raise self.fail(f"expected {token!r}" + (f", found {found!r}" if found else " here"))
 
     def line(self) -> tuple[str, Expression]:
-        target = re.sub(_UPRIGHT, lambda match: match[1].replace(r"\_", "_"), self.text[: max(self.equals, 0)])
+        target = re.sub(_UPRIGHT, lambda match: match[1].replace(r"\_", "_"), self.target)
         target = target.replace("&", "").strip()
         if self.equals >= 0 and not target:
             raise FormulaError("a name should stand before '='", self.text, self.equals)

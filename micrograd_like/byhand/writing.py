@@ -153,6 +153,8 @@ class Latex(Style):
         layer = ""
         if indexed := _indexed(name):
             stem, layer, indices = indexed
+        elif re.search(r"[^\W\d_]\d+_", name):  # w1_2_3 is of layer 1
+            layer, _, indices = indices.partition("_")
         if len(stem) > 1:
             stem = rf"\mathrm{{{stem.replace('_', chr(92) + '_')}}}"
         stem = _COMMANDS.get(stem, stem)
@@ -163,7 +165,7 @@ class Latex(Style):
 
     def ranges(self, ranges: Ranges) -> str:
         shown = [rf"{i} = {first}, \dots, {last}" for i, first, last in ranges]
-        return rf" \qquad {', '.join(shown)}" if shown else ""
+        return r" \qquad " + r"; \quad ".join(shown) if shown else ""
 
     def _name(self, name: str) -> Written:
         text = self.name(name)

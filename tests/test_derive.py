@@ -1,0 +1,517 @@
+"""`derive`: the lines it writes, and that every printed form of them is the gradient of the engine."""
+
+import itertools
+import math
+import operator
+import random
+import re
+import time
+from collections import Counter
+from functools import reduce
+
+import pytest
+
+from micrograd_like import DomainError, Value, abs, byhand, derive, exp, losses, maximum, nn, ops, sigmoid, tanh
+from micrograd_like.byhand.formula import parse, spelled
+from micrograd_like.byhand.graph import Graph
+from micrograd_like.byhand.replay import gradients, values
+from micrograd_like.engine import topological
+from micrograd_like.lecture import chain
+from micrograd_like.ops import TABLE
+
+FORMS = ("text", "latex", "python")
+
+
+# ---- reading what was written -----------------------------------------------------------------------
+
+
+def scalar_lines(text):
+    r"""Text or LaTeX as lines that `parse` reads: one for each value of the indices, a Σ_k as the sum it stands for."""
+    text = re.sub(r"\\(begin|end){aligned}| \\\\(\[1ex\])?", "", text)
+    text = text.replace(r"\delta", "δ").replace(r"\sum_{k}", "Σ_k").replace(r", \dots, ", "…")
+    text = re.sub(r" \\qquad (.*)", r"   (\1)", text)
+    text = re.sub(r"(?:\^\{\((\d+)\)\})?_\{([\dijk,]*[ijk][\dijk,]*)\}", r"\1_\2", text)
+    for line in filter(None, text.split("\n")):
+        if line.startswith("where "):
+            continue
+        written, _, shown = line.partition("   (")
+        found = re.findall(r"([ijk]) = (\d+)…(\d+)", shown)
+        ranges = {letter: range(int(first), int(last) + 1) for letter, first, last in found}
+        assert all(ranges[letter] == range(int(first), int(last) + 1) for letter, first, last in found), line
+        written = _without_series(written, ranges.pop("k", ()))
+        for indices in itertools.product(*ranges.values()):
+            yield _at(written, dict(zip(ranges, indices, strict=True)))
+
+
+def _without_series(text, indices):
+    while (start := text.find("Σ_k")) >= 0:
+        depth, end = 0, start
+        while end < len(text) and (depth or text[end] not in ")]},") and not text.startswith(r"\right|", end):
+            depth += (text[end] in "([{") - (text[end] in ")]}")
+            end += 1
+        terms = [_at(text[start + 3 : end], {"k": k}) for k in indices]
+        text = f"{text[:start]}({' + '.join(f'({term})' for term in terms)}){text[end:]}"
+    return text
+
+
+def _at(text, numbers):
+    """w2_jk is w2_1_3 where j is 1 and k is 3."""
+
+    def at(match):
+        indices = re.findall(r"\d+|[ijk]", match[2])
+        written = [str(numbers.get(x, x)) for x in indices]
+        return match[0] if written == indices else f"{match[1]}_{'_'.join(written)}"
+
+    return re.sub(r"([^\W_]+)_([\dijk,]*[ijk][\dijk,]*)(?![^\W⁰¹²³⁴-⁹])", at, text)
+
+
+def of_target(target):
+    """What a line is the derivative by, or the name it gives."""
+    return spelled(re.sub(r".*(?:∂|\\partial )|\}$", "", target) if "∂" in target or "partial" in target else target)
+
+
+def number_and_error(expression, known):
+    """Its value and what rounding may do to it, to first order, with numbers and errors known by name."""
+    if isinstance(expression, float):
+        return expression, 0.0
+
+    def of_op(op, operands, parts):
+        numbers = [number for number, _ in parts]
+        out = op.value(*numbers)
+        errors = (
+            error and error * math.fabs(partial(*numbers, out))
+            for (_, error), partial in zip(parts, op.partials, strict=True)
+        )
+        return out, sum(errors) + 4.0 * math.ulp(out)
+
+    return expression._fold(known.__getitem__, lambda x: (float(x), 0.0), of_op)
+
+
+def compared(loss, derivation, form, changed=None):
+    """What one written form evaluates to: (what, number, its error, the engine's) for each derivative in it."""
+    numbers = values(loss, changed)
+    graph = Graph(loss, "this")
+    nodes = graph.nodes | {ours: graph.node(theirs) for ours, theirs in derivation.names.items()}
+    known = {name: (numbers[node], 4.0 * math.ulp(numbers[node])) for name, node in nodes.items()}
+    known |= {"nan": (math.nan, math.nan), "inf": (math.inf, 0.0)}
+    text = derivation.python if form == "python" else "\n".join(scalar_lines(getattr(derivation, form)))
+    gradient = gradients(loss, numbers)
+    want = {
+        (spelled(line.of) if line.of and form != "python" else spelled(line.name)): line for line in derivation.lines
+    }
+    lines = [line for chunk in text.split("\n") for line in [chunk] if line]
+    assert len(want) == len(derivation.lines) == len(lines), "two lines have one name"
+    result = []
+    for text_line in lines:
+        ((target, expression),) = parse(text_line, known)
+        line = want.pop(of_target(target))
+        number, error = number_and_error(expression, known)
+        if line.kind != "gradient":
+            known[line.name] = number, error
+        if line.kind != "value":
+            result.append((text_line, number, error, gradient[line.node]))
+    return result
+
+
+def assert_right(loss, *asked, forms=FORMS):
+    """Every line of every form is what the engine says; returns the derivation."""
+    derivation = derive(loss, *asked)
+    for form in forms:
+        for line, number, error, engine in compared(loss, derivation, form):
+            assert number == pytest.approx(engine, rel=1e-9, abs=16.0 * error), (form, line)
+    by_name = Graph(loss, "this").by_name
+    by_name |= {ours: Graph(loss, "this").node(theirs).data for ours, theirs in derivation.names.items()}
+    gradient = gradients(loss, values(loss))
+    found = derivation.evaluate(by_name)
+    for line in derivation.lines:
+        if line.kind != "value":
+            assert found[line.name] == pytest.approx(gradient[line.node], rel=1e-9)
+    return derivation
+
+
+# ---- the lecture ------------------------------------------------------------------------------------
+
+RECURRENCE = {
+    1: """
+        δ_1 = 2 (f_1 - y)(1 - f_1²)
+        ∂Loss/∂w_1 = x δ_1
+    """,
+    2: """
+        δ_2 = 2 (f_2 - y)(1 - f_2²)
+        δ_1 = (1 - f_1²) w_2 δ_2
+        ∂Loss/∂w_1 = x δ_1
+        ∂Loss/∂w_2 = f_1 δ_2
+    """,
+    3: """
+        δ_3 = 2 (f_3 - y)(1 - f_3²)
+        δ_2 = (1 - f_2²) w_3 δ_3
+        δ_1 = (1 - f_1²) w_2 δ_2
+        ∂Loss/∂w_1 = x δ_1
+        ∂Loss/∂w_2 = f_1 δ_2
+        ∂Loss/∂w_3 = f_2 δ_3
+    """,
+    4: """
+        δ_4 = 2 (f_4 - y)(1 - f_4²)
+        δ_3 = (1 - f_3²) w_4 δ_4
+        δ_2 = (1 - f_2²) w_3 δ_3
+        δ_1 = (1 - f_1²) w_2 δ_2
+        ∂Loss/∂w_1 = x δ_1
+        ∂Loss/∂w_2 = f_1 δ_2
+        ∂Loss/∂w_3 = f_2 δ_3
+        ∂Loss/∂w_4 = f_3 δ_4
+    """,
+}
+UNROLLED = {
+    1: """
+        ∂Loss/∂w_1 = x (1 - f_1²) · 2 (f_1 - y)
+    """,
+    2: """
+        ∂Loss/∂w_1 = x (1 - f_1²) w_2 (1 - f_2²) · 2 (f_2 - y)
+        ∂Loss/∂w_2 = f_1 (1 - f_2²) · 2 (f_2 - y)
+    """,
+    3: """
+        ∂Loss/∂w_1 = x (1 - f_1²) w_2 (1 - f_2²) w_3 (1 - f_3²) · 2 (f_3 - y)
+        ∂Loss/∂w_2 = f_1 (1 - f_2²) w_3 (1 - f_3²) · 2 (f_3 - y)
+        ∂Loss/∂w_3 = f_2 (1 - f_3²) · 2 (f_3 - y)
+    """,
+}
+
+
+def lines(text):
+    return [line.strip() for line in text.strip().split("\n")]
+
+
+def units(depth, underscore=""):
+    weights, loss = chain([0.8, -1.2, 0.6, 1.1][:depth], 1.5, 0.25)
+    for node in topological(loss):
+        node.name = re.sub(r"(\d)", rf"{underscore}\1", node.name)
+    return weights, loss
+
+
+@pytest.mark.parametrize("underscore", ["", "_"])
+@pytest.mark.parametrize("depth", RECURRENCE)
+def test_the_recurrence(depth, underscore):
+    weights, loss = units(depth, underscore)
+    names = [f"z{underscore}{i}" for i in range(1, depth + 1)]
+    z = [node for node in topological(loss) if node.name[0] == "z"]
+    for through in (names, names[::-1], z, "z", ["z"], iter(z)):
+        assert assert_right(loss, weights, [*through]).text.split("\n") == lines(RECURRENCE[depth])
+        assert derive(loss, [weight.name for weight in weights], through).loss == "Loss"
+
+
+@pytest.mark.parametrize("underscore", ["", "_"])
+@pytest.mark.parametrize("depth", UNROLLED)
+def test_the_unrolled_product(depth, underscore):
+    weights, loss = units(depth, underscore)
+    assert assert_right(loss, weights).text.split("\n") == lines(UNROLLED[depth])
+
+
+def test_the_lecture_in_latex_and_in_python():
+    weights, loss = chain([0.8, -1.2], 1.5, 0.25)
+    derivation = derive(loss, weights, "z")
+    assert derivation.latex == "\n".join(
+        [
+            r"\begin{aligned}",
+            r"\delta_{2} &= 2 \, (f_{2} - y) \, (1 - f_{2}^{2}) \\[1ex]",
+            r"\delta_{1} &= (1 - f_{1}^{2}) \, w_{2} \, \delta_{2} \\[1ex]",
+            r"\frac{\partial \mathrm{Loss}}{\partial w_{1}} &= x \, \delta_{1} \\[1ex]",
+            r"\frac{\partial \mathrm{Loss}}{\partial w_{2}} &= f_{1} \, \delta_{2} \\[1ex]",
+            r"\end{aligned}",
+        ]
+    )
+    assert derivation.python.split("\n") == [
+        "delta_2 = 2 * (f2 - y) * (1 - f2 ** 2)",
+        "delta_1 = (1 - f1 ** 2) * w2 * delta_2",
+        "dw1 = x * delta_1",
+        "dw2 = f1 * delta_2",
+    ]
+    assert derivation._repr_latex_() == f"$$\n{derivation.latex}\n$$"
+    assert str(derivation) == repr(derivation) == derivation.text
+
+
+@pytest.mark.parametrize("depth", range(1, 13))
+def test_the_recurrence_as_computed_by_hand(depth):
+    rng = random.Random(depth)
+    w, x, y = [rng.uniform(-1.5, 1.5) for _ in range(depth)], 0.7, -0.4
+    weights, loss = chain(w, x, y)
+    found = assert_right(loss, weights, "z").evaluate(Graph(loss, "this").by_name)
+    for i, (delta, slope) in enumerate(
+        zip(byhand.chain_deltas(w, x, y), byhand.chain_gradients(w, x, y), strict=True), 1
+    ):
+        assert found[f"delta_{i}"] == pytest.approx(delta, rel=1e-12)
+        assert found[f"dw{i}"] == pytest.approx(slope, rel=1e-12)
+
+
+# ---- layers -----------------------------------------------------------------------------------------
+
+
+def network(sizes, activation="tanh", output=None, inputs=True, targets=True):
+    rng = random.Random(repr(sizes))
+    model = nn.MLP(sizes[0], sizes[1:], activation=activation, output=output, rng=rng)
+    xs, ys = ([rng.uniform(-1, 1) for _ in range(size)] for size in (sizes[0], sizes[-1]))
+    xs = [Value(x, f"x{i}") for i, x in enumerate(xs, 1)] if inputs else xs
+    ys = [Value(y, f"y{i}") for i, y in enumerate(ys, 1)] if targets else ys
+    outputs = model(xs)
+    loss = losses.squared_error(outputs, ys if sizes[-1] > 1 else ys[0])
+    loss.name = "Loss"
+    return model, loss
+
+
+LAYERS = [
+    (
+        ((2, 3, 2), "tanh", "tanh"),
+        """
+        δ2_j = 2 (f2_j - y_j)(1 - f2_j²)   (j = 1…2)
+        δ1_j = (1 - f1_j²) Σ_k w2_jk δ2_k   (j = 1…3, k = 1…2)
+        ∂Loss/∂w1_ij = x_i δ1_j   (i = 1…2, j = 1…3)
+        ∂Loss/∂b1_j = δ1_j   (j = 1…3)
+        ∂Loss/∂w2_ij = f1_i δ2_j   (i = 1…3, j = 1…2)
+        ∂Loss/∂b2_j = δ2_j   (j = 1…2)
+        """,
+    ),
+    (
+        ((2, 12, 3, 1), "relu", None),
+        """
+        δ3_1 = 2 (z3_1 - y_1)
+        δ2_j = step(z2_j) w3_j,1 δ3_1   (j = 1…3)
+        δ1_j = step(z1_j) Σ_k w2_jk δ2_k   (j = 1…12, k = 1…3)
+        ∂Loss/∂w1_ij = x_i δ1_j   (i = 1…2, j = 1…12)
+        ∂Loss/∂b1_j = δ1_j   (j = 1…12)
+        ∂Loss/∂w2_ij = f1_i δ2_j   (i = 1…12, j = 1…3)
+        ∂Loss/∂b2_j = δ2_j   (j = 1…3)
+        ∂Loss/∂w3_i,1 = f2_i δ3_1   (i = 1…3)
+        ∂Loss/∂b3_1 = δ3_1
+        """,
+    ),
+    (
+        ((1, 1, 2), "sigmoid", "sigmoid"),
+        """
+        δ2_j = 2 (f2_j - y_j) f2_j (1 - f2_j)   (j = 1…2)
+        δ1_1 = f1_1 (1 - f1_1) Σ_k w2_1,k δ2_k   (k = 1…2)
+        ∂Loss/∂w1_1_1 = x_1 δ1_1
+        ∂Loss/∂b1_1 = δ1_1
+        ∂Loss/∂w2_1,j = f1_1 δ2_j   (j = 1…2)
+        ∂Loss/∂b2_j = δ2_j   (j = 1…2)
+        """,
+    ),
+]
+
+
+@pytest.mark.parametrize(("of", "expected"), LAYERS, ids=[str(of[0]) for of, _ in LAYERS])
+def test_lines_with_indices(of, expected):
+    model, loss = network(*of)
+    assert assert_right(loss, model.parameters(), "z").text.split("\n") == lines(expected)
+
+
+SIZES = [(2, 3, 2), (2, 3, 1), (1, 1, 1), (1, 4), (3, 1, 4), (4, 5, 6, 2), (2, 12, 1), (2, 2, 2, 2, 2), (3, 11, 10, 2)]
+
+
+@pytest.mark.parametrize("through", ["", "z", "f", "zf"])  # BUG: f, and what is folded by itself, lose their indices
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_lines_with_indices_stand_for_the_scalar_ones(sizes, through):
+    for activation, output, inputs, targets in [
+        ("tanh", "tanh", True, True),
+        ("relu", None, True, False),
+        ("sigmoid", "tanh", False, True),
+        ("leaky_relu", None, False, False),
+    ]:
+        model, loss = network(sizes, activation, output, inputs, targets)
+        asked = [family for family in through if any(name[0] == family for name in Graph(loss, "this").nodes)]
+        derivation = assert_right(loss, [*model.parameters(), *topological(loss)[:1]], asked)
+        assert len(derivation.lines) >= len(model.parameters())
+
+
+def test_a_batch_through_one_network():
+    rng = random.Random(1)
+    model = nn.MLP(2, [3, 1], activation="tanh", rng=rng)
+    loss = sum((model([rng.random(), Value(rng.random(), f"x{i}")]) - 1) ** 2 for i in range(3)) / 3
+    assert_right(loss, model.parameters())
+
+
+def dot(left, right, tail=""):
+    pairs = [(Value(i / 3.0, f"{left}{i}{tail}"), Value(i / 7.0, f"{right}{i}{tail}")) for i in range(1, 6)]
+    return reduce(operator.add, (a * b for a, b in pairs))
+
+
+SERIES = [
+    (lambda q: q * dot("w", "x"), "Σ_k w_k x_k   (k = 1…5)"),
+    (lambda q: q * exp(dot("w", "x")), "exp(Σ_k w_k x_k)   (k = 1…5)"),
+    (lambda q: q / dot("w", "x"), "1 / (Σ_k w_k x_k)   (k = 1…5)"),
+    (lambda q: -q * dot("w", "x"), "-(Σ_k w_k x_k)   (k = 1…5)"),
+    (lambda q: q * abs(dot("w", "x")), "abs(Σ_k w_k x_k)   (k = 1…5)"),
+    (lambda q: q * dot("w", "x") * Value(2.0, "c"), "(Σ_k w_k x_k) c   (k = 1…5)"),
+    (lambda q: q * (1.0 - dot("w", "x")) * Value(2.0, "k3"), None),
+    (lambda q: q * maximum(dot("w", "x"), Value(2.0, "c3")), "maximum(Σ_k w_k x_k, c_3)   (k = 1…5)"),
+    (lambda q: q * dot("w", "x") * (dot("a", "b") - Value(0.5, "a1") * Value(2.0, "b1")), None),
+    (lambda q: q * dot("w", "x0"), None),  # x01 is no x_k
+    (lambda q: q * dot("w", "x", "a"), None),  # BUG: w1a, w2a, … are all written as w1a
+    (lambda q: q * dot("w_a", "x"), None),  # BUG: w_a1 likewise
+    (
+        lambda q: q * dot("w", "x") * reduce(operator.mul, [dot("a", "b").operands[0], dot("u", "v")]),
+        None,
+    ),  # BUG: two k
+]
+
+
+@pytest.mark.parametrize(("graph", "expected"), SERIES)
+def test_sums_with_an_index(graph, expected):
+    q = Value(0.3, "q")
+    derivation = assert_right(graph(q), q)
+    assert expected is None or derivation.text == f"∂L/∂q = {expected}"
+
+
+# ---- any graph --------------------------------------------------------------------------------------
+
+
+def random_graph(rng):
+    """Up to 30 operations of the table, on shared nodes and constants, some of them with names."""
+    nodes = [
+        Value(rng.uniform(0.3, 1.7) * rng.choice([1, 1, -1]), name) for name in ("x", "y", "w1", "w_2", "c1_2", "")
+    ]
+    for i in range(rng.randint(1, 30)):
+        op = rng.choice([*TABLE.values()])
+        operands = [rng.choice(nodes[-8:]) if rng.random() < 0.85 else rng.uniform(-2, 2) for _ in range(op.arity)]
+        try:
+            node = Value._record(op, (rng.choice(nodes[-8:]), *operands[1:]))
+        except DomainError:
+            continue
+        if math.isfinite(node.data) and math.fabs(node.data) < 1e4:
+            node.name = rng.choice(["", "", f"{rng.choice('abghuz')}{i}", "twice", f"not a name {i}"])
+            nodes.append(node)
+    return reduce(
+        lambda a, b: rng.choice([operator.add, operator.sub, operator.mul])(a, b), nodes[-rng.randint(1, 6) :]
+    )
+
+
+def asked(rng, loss):
+    order = topological(loss)
+    wrt = [node for node in order if node.op is None or rng.random() < 0.1]
+    again = Counter(node.name for node in wrt)
+    return [node for node in wrt if again[node.name] == 1], [node for node in order if node.op and rng.random() < 0.2]
+
+
+def test_every_form_of_any_graph_is_the_gradient():
+    counted = Counter()
+    for seed in range(400):
+        rng = random.Random(seed)
+        loss = random_graph(rng)
+        derivation = derive(loss, *asked(rng, loss))
+        leaves = [node for node in topological(loss) if node.op is None and node.name]
+        for changed in ({}, {leaf: leaf.data * rng.uniform(0.9, 1.1) for leaf in leaves}):
+            for form in FORMS:
+                for line, number, error, engine in compared(loss, derivation, form, changed):
+                    if not (math.isfinite(engine) and math.isfinite(error)):
+                        counted["not finite"] += 1  # a pole, or outside a domain; the form then says so as it can
+                        continue
+                    # The two may round differently, each by as much as first-order analysis of the form allows.
+                    counted[form] += 1
+                    counted["sharp"] += error <= 1e-9 * math.fabs(engine)
+                    assert math.fabs(number - engine) <= 16.0 * error + 1e-13 * math.fabs(engine), (seed, form, line)
+    assert min(counted[form] for form in FORMS) > 4000, counted
+    assert counted["sharp"] > 0.9 * sum(counted[form] for form in FORMS), counted
+    assert counted["not finite"] < 0.1 * sum(counted[form] for form in FORMS), counted
+
+
+def test_the_python_form_is_python():
+    """Its own reader: Python, with the functions of ops. What Python refuses, as 1 / 0, is counted."""
+    counted = Counter()
+    for seed in range(400):
+        rng = random.Random(seed)
+        loss = random_graph(rng)
+        derivation = derive(loss, *asked(rng, loss))
+        graph = Graph(loss, "this")
+        gradient = gradients(loss, graph.numbers)
+        known = vars(ops) | {"nan": math.nan, "inf": math.inf} | graph.by_name
+        by_line = {line.name: line for line in derivation.lines}
+        expected = {text.split(" = ")[0]: numbers for text, *numbers in compared(loss, derivation, "python")}
+        for text in derivation.python.split("\n"):
+            name = text.split(" = ")[0]
+            line = by_line[name]
+            try:
+                exec(text, known)
+            except (ArithmeticError, DomainError):
+                counted["refused"] += 1
+                known[name] = gradient[line.node] if line.kind != "value" else graph.numbers[line.node]
+                continue
+            if line.kind == "value":
+                counted["value"] += 1
+                assert known[name] == pytest.approx(graph.numbers[line.node], rel=1e-12, nan_ok=True), (seed, text)
+                continue
+            number, error, engine = expected[name]
+            if math.isfinite(engine) and math.isfinite(error):
+                counted["compared"] += 1
+                assert known[name] == pytest.approx(number, rel=1e-9, abs=16.0 * error), (seed, text)
+            else:
+                counted["not finite"] += 1
+    assert counted["compared"] > 2000 and counted["value"] > 50, counted
+    assert counted["refused"] + counted["not finite"] < 0.1 * counted["compared"], counted
+
+
+# ---- as a person writes -----------------------------------------------------------------------------
+
+TIDY = [
+    ("(y - f)**2", "∂L/∂y = 2 (y - f)", "∂L/∂f = 2 (f - y)"),
+    ("(f - y)**2", "∂L/∂y = 2 (y - f)", "∂L/∂f = 2 (f - y)"),
+    ("-(y - f)**2", "∂L/∂y = 2 (f - y)", "∂L/∂f = 2 (y - f)"),
+    ("x - y", "∂L/∂x = 1", "∂L/∂y = -1"),
+    ("y - x", "∂L/∂x = -1", "∂L/∂y = 1"),
+    ("3 - x", "∂L/∂x = -1"),
+    ("-x", "∂L/∂x = -1"),
+    ("x", "∂x/∂x = 1"),
+    ("x - x", "∂L/∂x = 0"),
+    ("x + x", "∂L/∂x = 2"),
+    ("x * x", "∂L/∂x = 2 x"),
+    ("x * x * x", "∂L/∂x = 3 x²"),
+    ("x * y * x", "∂L/∂x = 2 y x", "∂L/∂y = x²"),
+    ("x**3", "∂L/∂x = 3 x²"),
+    ("x**-1", "∂L/∂x = -x⁻²"),
+    ("x**0", "∂L/∂x = 0"),
+    ("x**0.5", "∂L/∂x = 0.5 x^(-0.5)"),
+    ("x**x", "∂L/∂x = x x^(x - 1) + x^x log(x)"),
+    ("x * 1.0", "∂L/∂x = 1"),
+    ("x * 0.0", "∂L/∂x = 0"),
+    ("x * 2 * 3", "∂L/∂x = 6"),
+    ("x / 3", "∂L/∂x = 1 / 3"),
+    ("x * -3.0 / 7", "∂L/∂x = -3 / 7"),
+    ("x / 2 / 3", "∂L/∂x = 1 / 6"),
+    ("1 / x", "∂L/∂x = -1 / x²"),
+    ("x / y", "∂L/∂x = 1 / y", "∂L/∂y = -x / y²"),
+    ("x / y / w", "∂L/∂x = 1 / (y w)", "∂L/∂y = -x / (y² w)", "∂L/∂w = -x / (y w²)"),
+    ("-(x * y)", "∂L/∂x = -y", "∂L/∂y = -x"),
+    ("-(x - y) * w", "∂L/∂x = -w", "∂L/∂y = w", "∂L/∂w = y - x"),
+    ("x * w + x * y", "∂L/∂x = w + y", "∂L/∂y = x", "∂L/∂w = x"),
+    ("x * w * y - x * f * y", "∂L/∂x = (w - f) y", "∂L/∂y = x (w - f)", "∂L/∂f = -x y", "∂L/∂w = x y"),
+    ("(x + y) * (x - y)", "∂L/∂x = 2 x", "∂L/∂y = -2 y"),
+    ("((x - y)**2 + (f - y)**2) / 2", "∂L/∂x = x - y", "∂L/∂y = y - x + y - f", "∂L/∂f = f - y"),
+    ("((x - 1)**2 + (y - 2)**2 + f**2) / 3", "∂L/∂x = 2 (x - 1) / 3", "∂L/∂y = 2 (y - 2) / 3", "∂L/∂f = 2 f / 3"),
+    ("x.relu()", "∂L/∂x = step(x)"),
+    ("maximum(x, y)", "∂L/∂x = 0.5 + 0.5 sign(x - y)", "∂L/∂y = 0.5 - 0.5 sign(x - y)"),
+    ("abs(x)", "∂L/∂x = sign(x)"),
+    ("exp(x)", "∂L/∂x = exp(x)"),
+    ("exp(x) * exp(x)", "∂L/∂x = 2 exp(x)²"),
+    ("x.log()", "∂L/∂x = 1 / x"),
+    ("x.sqrt()", "∂L/∂x = 1 / (2 sqrt(x))"),
+    ("y**x", "∂L/∂x = y^x log(y)", "∂L/∂y = x y^(x - 1)"),
+    ("2**x", "∂L/∂x = 2^x · 0.6931471805599453"),
+    ("sigmoid(x * w)", "∂L/∂x = w sigmoid(x w)(1 - sigmoid(x w))", "∂L/∂w = x sigmoid(x w)(1 - sigmoid(x w))"),
+    ("tanh(x)", "∂L/∂x = 1 - tanh(x)²"),
+    ("named(sigmoid(x), 's') * 2", "∂L/∂x = s (1 - s) · 2"),
+    ("exp(named(x * y, 'p'))", "∂L/∂x = y exp(p)", "∂L/∂y = x exp(p)"),
+    ("named(tanh(x), 'h') * h(x)", "∂L/∂x = 1 - h² - h (1 - x²)"),
+]
+
+
+def named(node, name):
+    node.name = name
+    return node
+
+
+@pytest.mark.parametrize(("source", "expected"), [(source, expected) for source, *expected in TIDY[:-1]])
+def test_tidy(source, expected):
+    leaves = {name: Value(data, name) for name, data in [("x", 1.5), ("y", 0.5), ("f", 0.25), ("w", 0.75)]}
+    loss = eval(
+        source, {"abs": abs, "exp": exp, "maximum": maximum, "named": named, "sigmoid": sigmoid, "tanh": tanh} | leaves
+    )
+    order = topological(loss)
+    derivation = assert_right(loss, [leaf for leaf in leaves.values() if leaf in order])
+    assert derivation.text.split("\n") == expected
