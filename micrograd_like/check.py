@@ -10,7 +10,7 @@ from textwrap import fill
 from typing import Any, BinaryIO
 
 from .byhand.comparison import Comparison, compare
-from .byhand.formula import _SPELLINGS, LONGEST, FormulaError, _indices, _Names, _Parser, canonical, parse
+from .byhand.formula import LONGEST, SPELLINGS, FormulaError, Names, Parser, canonical, indices, parse
 from .byhand.given import gradient_by
 from .engine import Value, topological
 from .ops import FUNCTIONS, DomainError, apply
@@ -57,7 +57,7 @@ class Network:
         self.where = where
         self.lines: list[str] = []
         self.nodes: dict[str, Value] = {}
-        self._names = _Names(())
+        self._names = Names(())
         self._defined: dict[str, int] = {}
         self._at = {canonical(name): number for name, number in at.items()}
         self._random = _general_position(seed)
@@ -73,10 +73,10 @@ class Network:
         self._refuse_misspelled(at)
 
     def _define(self, statement: str, line: int) -> None:
-        parser = _Parser(statement, self._names)
+        parser = Parser(statement, self._names)
         self._admit_leaves(parser)
         target, expression = parser.line()
-        tokens = _Parser(target, self._names).tokens
+        tokens = Parser(target, self._names).tokens
         if len(tokens) != 2 or not _is_name(*tokens[0][:2]):
             reason = f"{target!r} cannot be the name of a node" if target else "there is no name before '='"
             raise ValueError(f"{reason}; a line is name = expression")
@@ -106,7 +106,7 @@ class Network:
         self._names.add(name)
         self._defined[name] = line
 
-    def _admit_leaves(self, parser: _Parser) -> None:
+    def _admit_leaves(self, parser: Parser) -> None:
         """Let a line use the names in it that nothing above defines, unless they are meant for something else."""
         for (kind, token, column), (_, following, _) in pairwise(parser.tokens):
             key = canonical(token)
@@ -120,11 +120,11 @@ class Network:
 
     def _same(self, name: str) -> list[str]:
         """The known names that are this one in another spelling. w_{1,12} is not w_{11,2}, but w112 may be either."""
-        indices = _indices(name)
+        own = indices(name)
         return [
             known
             for known in self._names.find(name)
-            if _indices(known) == indices or len(indices) < 2 or len(_indices(known)) < 2
+            if indices(known) == own or len(own) < 2 or len(indices(known)) < 2
         ]
 
     def _computed(self, expression: Any) -> Any:
@@ -148,7 +148,7 @@ class Network:
             if self.nodes[name] not in parts:
                 problem = f"{self.loss.name}, the last line, does not depend on {name}"
                 raise ValueError(f"{self.where}, line {line}: {problem}; use it below or remove it")
-        leaves = _Names(leaf.name for leaf in self._leaves())
+        leaves = Names(leaf.name for leaf in self._leaves())
         for name in at:
             if not leaves.find(name):
                 computed = self._names.find(name)
@@ -177,10 +177,10 @@ def check(network: Network, formulas: Sequence[str], of: str | None = None) -> C
     Raises ValueError for what cannot be read, and for lines that `compare` would pass over, since a misspelled
     gradient that is not compared must not look like one that agrees.
     """
-    graph = _Names(network.nodes)
+    graph = Names(network.nodes)
     if of is not None and not graph.find(of):
         raise ValueError(f"--of {of}: {graph.unknown(of)}")
-    names = _Names(network.nodes)
+    names = Names(network.nodes)
     lines: list[tuple[str, str]] = []
     used: set[str] = set()
     for i, text in enumerate(formulas, 1):
@@ -201,7 +201,7 @@ def check(network: Network, formulas: Sequence[str], of: str | None = None) -> C
     return compare(network.loss, {network.nodes[graph.find(of)[0]]: whole})
 
 
-def _refuse_unnoticed(lines: list[tuple[str, str]], used: set[str], graph: _Names | None) -> None:
+def _refuse_unnoticed(lines: list[tuple[str, str]], used: set[str], graph: Names | None) -> None:
     """Raise ValueError for a line that serves no later one and, if they count, gives no gradient of the graph."""
     given: dict[str, str] = {}
     for place, target in lines:
@@ -221,7 +221,7 @@ def _is_name(kind: str, token: str) -> bool:
     """Whether a token can name a node: a word, or the LaTeX command of a Greek letter, that is no function."""
     key = canonical(token)
     named = kind == "name" or (kind == "command" and not key.isascii())
-    return named and key not in FUNCTIONS and key not in _SPELLINGS
+    return named and key not in FUNCTIONS and key not in SPELLINGS
 
 
 def _written(name: str) -> str:

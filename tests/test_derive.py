@@ -28,7 +28,7 @@ FORMS = ("text", "latex", "python")
 def scalar_lines(text):
     r"""Text or LaTeX as lines that `parse` reads: one for each value of the indices, a Σ_k as the sum it stands for."""
     text = re.sub(r"\\(begin|end){aligned}| \\\\(\[1ex\])?", "", text)
-    text = text.replace(r"\delta", "δ").replace(r"\sum_{k}", "Σ_k").replace(r", \dots, ", "…")
+    text = text.replace(r"\,", "").replace(r"\delta", "δ").replace(r"\sum_{k}", "Σ_k").replace(r", \dots, ", "…")
     text = re.sub(r" \\qquad (.*)", r"   (\1)", text)
     text = re.sub(r"(?:\^\{\((\d+)\)\})?_\{([\dijk,]*[ijk][\dijk,]*)\}", r"\1_\2", text)
     for line in filter(None, text.split("\n")):
@@ -46,7 +46,7 @@ def scalar_lines(text):
 def _without_series(text, indices):
     while (start := text.find("Σ_k")) >= 0:
         depth, end = 0, start
-        while end < len(text) and (depth or text[end] not in ")]},") and not text.startswith(r"\right|", end):
+        while end < len(text) and (depth or not text.startswith((")", "]", "}", ", ", r"\right|"), end)):
             depth += (text[end] in "([{") - (text[end] in ")]}")
             end += 1
         terms = [_at(text[start + 3 : end], {"k": k}) for k in indices]
@@ -55,14 +55,13 @@ def _without_series(text, indices):
 
 
 def _at(text, numbers):
-    """w2_jk is w2_1_3 where j is 1 and k is 3."""
+    """w2_jk is w2_j,3 where k is 3, and that is w2_1_3 where j is 1."""
 
     def at(match):
-        indices = re.findall(r"\d+|[ijk]", match[2])
-        written = [str(numbers.get(x, x)) for x in indices]
-        return match[0] if written == indices else f"{match[1]}_{'_'.join(written)}"
+        indices = [str(numbers.get(x, x)) for x in re.findall(r"\d+|[ijk]", match[2])]
+        return f"{match[1]}_{(',' if set('ijk').intersection(indices) else '_').join(indices)}"
 
-    return re.sub(r"([^\W_]+)_([\dijk,]*[ijk][\dijk,]*)(?![^\W⁰¹²³⁴-⁹])", at, text)
+    return re.sub(r"([^\W_]+)_((?:(?:\d+|[ijk]),?)*[ijk](?:,?(?:\d+|[ijk]))*)(?![^\W⁰¹²³⁴-⁹])", at, text)
 
 
 def of_target(target):
@@ -193,7 +192,7 @@ def units(depth, underscore=""):
 def test_the_recurrence(depth, underscore):
     weights, loss = units(depth, underscore)
     names = [f"z{underscore}{i}" for i in range(1, depth + 1)]
-    z = [node for node in topological(loss) if node.name[0] == "z"]
+    z = [node for node in topological(loss) if node.name[:1] == "z"]
     for through in (names, names[::-1], z, "z", ["z"], iter(z)):
         assert assert_right(loss, weights, [*through]).text.split("\n") == lines(RECURRENCE[depth])
         assert derive(loss, [weight.name for weight in weights], through).loss == "Loss"
@@ -287,7 +286,7 @@ LAYERS = [
         ((1, 1, 2), "sigmoid", "sigmoid"),
         """
         δ2_j = 2 (f2_j - y_j) f2_j (1 - f2_j)   (j = 1…2)
-        δ1_1 = f1_1 (1 - f1_1) Σ_k w2_1,k δ2_k   (k = 1…2)
+        δ1_1 = f1_1 (1 - f1_1)(w2_1_1 δ2_1 + w2_1_2 δ2_2)
         ∂Loss/∂w1_1_1 = x_1 δ1_1
         ∂Loss/∂b1_1 = δ1_1
         ∂Loss/∂w2_1,j = f1_1 δ2_j   (j = 1…2)
@@ -342,7 +341,7 @@ SERIES = [
     (lambda q: q * dot("w", "x") * Value(2.0, "c"), "(Σ_k w_k x_k) c   (k = 1…5)"),
     (lambda q: q * (1.0 - dot("w", "x")) * Value(2.0, "k3"), None),
     (lambda q: q * maximum(dot("w", "x"), Value(2.0, "c3")), "maximum(Σ_k w_k x_k, c_3)   (k = 1…5)"),
-    (lambda q: q * dot("w", "x") * (dot("a", "b") - Value(0.5, "a1") * Value(2.0, "b1")), None),
+    (lambda q: q * dot("w", "x") * (dot("a", "b") - Value(0.5, "a6") * Value(2.0, "b6")), None),
     (lambda q: q * dot("w", "x0"), None),  # x01 is no x_k
     (lambda q: q * dot("w", "x", "a"), None),  # BUG: w1a, w2a, … are all written as w1a
     (lambda q: q * dot("w_a", "x"), None),  # BUG: w_a1 likewise
@@ -482,7 +481,7 @@ TIDY = [
     ("x * w + x * y", "∂L/∂x = w + y", "∂L/∂y = x", "∂L/∂w = x"),
     ("x * w * y - x * f * y", "∂L/∂x = (w - f) y", "∂L/∂y = x (w - f)", "∂L/∂f = -x y", "∂L/∂w = x y"),
     ("(x + y) * (x - y)", "∂L/∂x = 2 x", "∂L/∂y = -2 y"),
-    ("((x - y)**2 + (f - y)**2) / 2", "∂L/∂x = x - y", "∂L/∂y = y - x + y - f", "∂L/∂f = f - y"),
+    ("((x - y)**2 + (f - y)**2) / 2", "∂L/∂x = x - y", "∂L/∂y = 2 y - x - f", "∂L/∂f = f - y"),
     ("((x - 1)**2 + (y - 2)**2 + f**2) / 3", "∂L/∂x = 2 (x - 1) / 3", "∂L/∂y = 2 (y - 2) / 3", "∂L/∂f = 2 f / 3"),
     ("x.relu()", "∂L/∂x = step(x)"),
     ("maximum(x, y)", "∂L/∂x = 0.5 + 0.5 sign(x - y)", "∂L/∂y = 0.5 - 0.5 sign(x - y)"),
@@ -497,8 +496,7 @@ TIDY = [
     ("tanh(x)", "∂L/∂x = 1 - tanh(x)²"),
     ("named(sigmoid(x), 's') * 2", "∂L/∂x = s (1 - s) · 2"),
     ("exp(named(x * y, 'p'))", "∂L/∂x = y exp(p)", "∂L/∂y = x exp(p)"),
-    ("named(tanh(x), 'h') * h(x)", "∂L/∂x = 1 - h² - h (1 - x²)"),
-]
+    ]
 
 
 def named(node, name):
@@ -506,7 +504,7 @@ def named(node, name):
     return node
 
 
-@pytest.mark.parametrize(("source", "expected"), [(source, expected) for source, *expected in TIDY[:-1]])
+@pytest.mark.parametrize(("source", "expected"), [(source, expected) for source, *expected in TIDY])
 def test_tidy(source, expected):
     leaves = {name: Value(data, name) for name, data in [("x", 1.5), ("y", 0.5), ("f", 0.25), ("w", 0.75)]}
     loss = eval(

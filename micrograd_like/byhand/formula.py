@@ -17,7 +17,7 @@ GREEK = {
 }  # fmt: skip
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-_SPELLINGS = {  # other names of functions of the table
+SPELLINGS = {  # other names of functions of the table
     "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2",
     "arctanh": "atanh", "ln": "log", "log_2": "log2", "log_{2}": "log2", "log_10": "log10", "log_{10}": "log10",
     "max": "maximum", "min": "minimum", "σ": "sigmoid", "ReLU": "relu",
@@ -90,12 +90,12 @@ def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
         raise TypeError(f"a formula is text, not {type(text).__name__} {text!r:.60}")
     if len(text) > LONGEST:
         raise FormulaError(f"the formula has {len(text)} characters; {LONGEST} are read at most", text[:40], 0)
-    known = _Names(names)
+    known = Names(names)
     lines = []
     for commented in re.split(r"[\n\r;]|\\\\(?:\[[\d.]+[a-z]{2}\])?|\\(?:begin|end)\{[a-z]+\*?\}", text):
         line = commented.split("#")[0]
         if line.strip():
-            target, expression = _Parser(line, known).line()
+            target, expression = Parser(line, known).line()
             if target:
                 known.add(target)
             lines.append((target, expression))
@@ -104,11 +104,12 @@ def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
     return lines
 
 
-def _indices(name: str) -> list[str]:
+def indices(name: str) -> list[str]:
+    """The numbers in a name: 1, 12 of w1_12."""
     return re.findall(r"\d+", name.translate(_SUBSCRIPTS))
 
 
-class _Names:
+class Names:
     """The names a formula may use, each found under any spelling of it."""
 
     def __init__(self, names: Iterable[str]):
@@ -143,14 +144,14 @@ class _Names:
 
 def _layer_first(match: re.Match[str]) -> str:
     """w^{(1)}_{2,3} and w_{2,3}^{(1)} are w_{1,2,3}; as long as it was, so that a caret finds its place."""
-    indices = [match[2], *re.findall(r"\d+", (match[1] or "") + (match[3] or ""))]
-    return f"_{{{','.join(indices)}}}".ljust(len(match[0]))
+    found = [match[2], *indices((match[1] or "") + (match[3] or ""))]
+    return f"_{{{','.join(found)}}}".ljust(len(match[0]))
 
 
-class _Parser:
+class Parser:
     """Recursive descent over the tokens of one line."""
 
-    def __init__(self, line: str, names: _Names):
+    def __init__(self, line: str, names: Names):
         self.text = line
         line = _LAYER.sub(_layer_first, line)
         self.names = names
@@ -305,7 +306,7 @@ class _Parser:
         if found:
             self.i += 1
             return Expression(name=found[0])
-        function = name if name in TABLE else _SPELLINGS.get(name) or _SPELLINGS.get(canonical(name), name)
+        function = name if name in TABLE else SPELLINGS.get(name) or SPELLINGS.get(canonical(name), name)
         if function in TABLE or function in _DERIVED:
             self.i += 1
             return self.call(function)

@@ -21,15 +21,17 @@ class Step:
     expression: Part
     place: str
     numbers: Numbers
-    neighbours: frozenset[Value]
 
 
 class Network:
     """The nodes with names on the way from `target` to the loss, and the steps between them.
 
     cut: nodes whose derivative has a name of its own (a δ), where the ways end, and how many times the derivative that
-    name stands for. environments: what all names stand for,
-    one dict for each point. hidden: names that are not to be used.
+    name stands for. environments: what all names stand for, one dict for each point. hidden: nodes to be taken for
+    what they are computed from.
+
+    value: ∂loss/∂target at the points. steps: in topological order. tangents(node): ∂other/∂node for the visible nodes,
+    at each point. effect(i): by how much the derivative changes with step i. both(i, j): with steps i and j at once.
 
     Raises TooLongError where a step is too long to be looked into.
     """
@@ -74,21 +76,21 @@ class Network:
                 raise TooLongError
             if node in visible:
                 for end, part in reach[node].items():
-                    unit = end.op is not None and end.op.arity == 1 and end.operands[0] is node
-                    self._add(node, end, part, frozenset((node, end)) if unit else frozenset())
+                    self._add(node, end, part)
             if node in cut:
                 name, times = cut[node]
-                self._add(node, None, product([Expression(name=name), 1.0 / times]), frozenset())
+                self._add(node, None, product([Expression(name=name), 1.0 / times]))
         self.steps.reverse()
         self.base = [step.numbers for step in self.steps]
         self.points = range(len(environments))
+        self.tangents, self.effect, self.both = cache(self._tangents), cache(self._effect), cache(self._both)
         self.after = [self._behind(self.base, k) for k in self.points]
         self.value = tuple(after[target] for after in self.after)
 
-    def _add(self, start: Value, end: Value | None, part: Part, neighbours: frozenset[Value]) -> None:
-        top = self.graph.title(end or self.graph.loss)
+    def _add(self, start: Value, end: Value | None, part: Part) -> None:
+        top = self.graph.title(self.graph.loss if end is None else end)
         place = f"∂{top}/∂{self.graph.title(start)}"
-        self.steps.append(Step(start, end, part, place, self.numbers(part), neighbours))
+        self.steps.append(Step(start, end, part, place, self.numbers(part)))
 
     def numbers(self, part: Part) -> Numbers:
         """What an expression is at the points."""
@@ -99,7 +101,9 @@ class Network:
     def rest(self, start: Value) -> Part:
         """∂loss/∂start in symbols."""
         ways = [
-            product([step.expression, self.rest(step.end)]) for step in self.steps if step.start is start and step.end
+            product([step.expression, self.rest(step.end)])
+            for step in self.steps
+            if step.start is start and step.end is not None
         ]
         return total(ways) if ways else 1.0
 
@@ -107,14 +111,12 @@ class Network:
         """∂loss/∂target from the steps' numbers: the chain rule, over all ways."""
         return tuple(self._behind(local, k)[self.target] for k in self.points)
 
-    @cache  # noqa: B019  # a network lives as long as one search
-    def effect(self, i: int) -> Numbers:
+    def _effect(self, i: int) -> Numbers:
         """By how much the derivative changes with step i: what comes before it times what comes behind it."""
         step = self.steps[i]
         return tuple(self.tangents(self.target)[k].get(step.start, 0.0) * self.after[k][step.end] for k in self.points)
 
-    @cache  # noqa: B019
-    def both(self, i: int, j: int) -> Numbers:
+    def _both(self, i: int, j: int) -> Numbers:
         """The same for steps i and j at once, i before j: of the ways through both."""
         first, second = self.steps[i], self.steps[j]
         if first.end is None:
@@ -144,8 +146,7 @@ class Network:
             behind[step.start] += numbers[k] * behind[step.end]
         return behind
 
-    @cache  # noqa: B019
-    def tangents(self, start: Value) -> list[dict[Value | None, float]]:
+    def _tangents(self, start: Value) -> list[dict[Value | None, float]]:
         """∂node/∂start at each point, for the visible nodes behind start."""
         found = []
         for k in self.points:
