@@ -46,6 +46,15 @@ READ = [
     ("2 π e", 2 * math.pi * math.e),
     ("where(x, 1, 2)", 1.0),
     ("{[x]}", x),
+    ("|y| + 2 · |x - 1|", -y + 2 * abs(x - 1)),
+    (r"x \left|y\right| w1", -x * y * w1),
+    (r"\operatorname{relu}(y) + \operatorname{leaky\_relu}(y, 0.1)", 0.1 * y),
+    (r"w^{(1)}_{2,3} + (w_{2,3}^{(1)})^2", w123 + w123**2),
+    ("sign(y) + step(x) + sech(x)²", 1 / math.cosh(x) ** 2),
+    (
+        r"\sqrt[3]{w1} + \log_2(w1) + \log_{10}(w1) + \ln w1",
+        w1 ** (1 / 3) + math.log2(w1) + math.log10(w1) + math.log(w1),
+    ),
 ]
 
 
@@ -106,6 +115,13 @@ MISTAKES = [
     ("|x", "expected '|' here", 2),
     ("x^¹", "did not expect '¹' here", 2),
     ("\\frac{1}", "expected '{'", 8),
+    (r"\left|x|", "expected '\\\\right|', found '|'", 7),
+    (r"\sqrt[4]{x}", "only square and cube roots are read; write x^(1/n)", 7),
+    (
+        r"w^{(1)}_{2,4} x",
+        "unknown name 'w_{1,2,4}'; there are x, y, w1, w2, z1, f1, f2, δ_9, w1_2_3 (did you mean w1_2_3?)",
+        0,
+    ),
     ("(" * (DEEPEST + 1) + "x", f"nested more than {DEEPEST} deep", DEEPEST),
     ("2" + "^2" * (DEEPEST + 1), f"nested more than {DEEPEST} deep", 200),
     ("x" * (LONGEST + 1), f"the formula has {LONGEST + 1} characters; {LONGEST} are read at most", 0),
@@ -133,10 +149,12 @@ def test_a_name_with_two_meanings():
 
 
 PIECES = [
-    "x", "y", "w_1", "δ_9", "\\delta_{9}", "\\frac", "\\tanh", "tanh", "max", "(", ")", "{", "}", "[", "]", "+",
-    "-", "*", "/", "^", "**", "=", ",", ";", "\n", " ", "1", "2.5", "1e3", "1e999", "²", "⁻¹", "·", "−", "_", "\\",
-    "e", "σ", "__import__('os')", "().__class__", "lambda: 0", "exec", "eval", "'", '"', "#", "$", "%s", "\0",
-    "\x1b[2J", "🎈", "א", "．", "１", "٣", "\u202e",
+    "x", "y", "w_1", "δ_9", "\\delta_{9}", "\\frac", "\\tanh", "tanh", "max", "(", ")", "{", "}", "[", "]", "+", "-",
+    "*", "/", "^", "**", "=", "|", "\\left|", "\\right|", "^{(1)}_{2,3}", "_{2}", "\\operatorname{relu}",
+    "\\mathrm{x}", "\\mathrm{", "\\begin{aligned}", "\\\\[1ex]", "\\sqrt[3]", "sign", "step", "\\log_2", ",", ";",
+    "\n", " ", "1", "2.5", "1e3", "1e999", "²", "⁻¹", "·", "−", "_", "\\", "e", "σ", "__import__('os')",
+    "().__class__", "lambda: 0", "exec", "eval", "'", '"', "#", "$", "%s", "\0", "\x1b[2J", "🎈", "א", "．", "１", "٣",
+    "\u202e",
 ]  # fmt: skip
 
 

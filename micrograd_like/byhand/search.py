@@ -5,6 +5,7 @@ numbers of the formula, at several points. The formula itself is not looked at, 
 where that finds nothing, the same slips are tried the other way round: what change to the formula makes it right?
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -397,6 +398,4 @@ def _stem(name: str) -> str:
 
 def _family(text: str) -> str:
     """The text without its indices."""
-    import re
-
     return re.sub(r"\d+", "#", text)
