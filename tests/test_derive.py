@@ -11,7 +11,7 @@ from functools import reduce
 
 import pytest
 
-from micrograd_like import DomainError, Value, abs, byhand, derive, exp, losses, maximum, nn, ops, sigmoid, tanh
+from micrograd_like import DomainError, Value, byhand, derive, exp, losses, maximum, nn, ops, sigmoid, tanh
 from micrograd_like.byhand.formula import parse, spelled
 from micrograd_like.byhand.graph import Graph
 from micrograd_like.byhand.replay import gradients, values
@@ -78,7 +78,7 @@ def number_and_error(expression, known):
         numbers = [number for number, _ in parts]
         out = op.value(*numbers)
         errors = (
-            error and error * math.fabs(partial(*numbers, out))
+            error and error * abs(partial(*numbers, out))
             for (_, error), partial in zip(parts, op.partials, strict=True)
         )
         return out, sum(errors) + 4.0 * math.ulp(out)
@@ -91,24 +91,24 @@ def compared(loss, derivation, form, changed=None):
     numbers = values(loss, changed)
     graph = Graph(loss, "this")
     nodes = graph.nodes | {ours: graph.node(theirs) for ours, theirs in derivation.names.items()}
-    known = {name: (numbers[node], 4.0 * math.ulp(numbers[node])) for name, node in nodes.items()}
-    known |= {"nan": (math.nan, math.nan), "inf": (math.inf, 0.0)}
+    known = {"nan": (math.nan, math.nan), "inf": (math.inf, 0.0)}
+    known |= {name: (numbers[node], 4.0 * math.ulp(numbers[node])) for name, node in nodes.items()}
     text = derivation.python if form == "python" else "\n".join(scalar_lines(getattr(derivation, form)))
     gradient = gradients(loss, numbers)
     want = {
         (spelled(line.of) if line.of and form != "python" else spelled(line.name)): line for line in derivation.lines
     }
-    lines = [line for chunk in text.split("\n") for line in [chunk] if line]
-    assert len(want) == len(derivation.lines) == len(lines), "two lines have one name"
+    written = text.splitlines()
+    assert len(want) == len(derivation.lines) == len(written), f"two lines have one name:\n{text}"
     result = []
-    for text_line in lines:
-        ((target, expression),) = parse(text_line, known)
-        line = want.pop(of_target(target))
-        number, error = number_and_error(expression, known)
-        if line.kind != "gradient":
-            known[line.name] = number, error
-        if line.kind != "value":
-            result.append((text_line, number, error, gradient[line.node]))
+    for start in range(0, len(written), 10):  # parse takes 20000 characters
+        lines = written[start : start + 10]
+        for text_line, (target, expression) in zip(lines, parse("\n".join(lines), known), strict=True):
+            line = want.pop(of_target(target))
+            number, error = number_and_error(expression, known)
+            known[target] = number, error
+            if line.kind != "value":
+                result.append((text_line, number, error, gradient[line.node]))
     return result
 
 
@@ -208,16 +208,15 @@ def test_the_unrolled_product(depth, underscore):
 def test_the_lecture_in_latex_and_in_python():
     weights, loss = chain([0.8, -1.2], 1.5, 0.25)
     derivation = derive(loss, weights, "z")
-    assert derivation.latex == "\n".join(
-        [
-            r"\begin{aligned}",
-            r"\delta_{2} &= 2 \, (f_{2} - y) \, (1 - f_{2}^{2}) \\[1ex]",
-            r"\delta_{1} &= (1 - f_{1}^{2}) \, w_{2} \, \delta_{2} \\[1ex]",
-            r"\frac{\partial \mathrm{Loss}}{\partial w_{1}} &= x \, \delta_{1} \\[1ex]",
-            r"\frac{\partial \mathrm{Loss}}{\partial w_{2}} &= f_{1} \, \delta_{2} \\[1ex]",
-            r"\end{aligned}",
-        ]
-    )
+    assert derivation.latex.replace("[1ex]", "").split("\n") == [
+        r"\begin{aligned}",
+        r"\delta_{2} &= 2 \, (f_{2} - y) \, (1 - f_{2}^{2}) \\",
+        r"\delta_{1} &= (1 - f_{1}^{2}) \, w_{2} \, \delta_{2} \\",
+        r"\frac{\partial \mathrm{Loss}}{\partial w_{1}} &= x \, \delta_{1} \\",
+        r"\frac{\partial \mathrm{Loss}}{\partial w_{2}} &= f_{1} \, \delta_{2} \\",
+        r"\end{aligned}",
+    ]
+    assert len(parse(derivation.latex, Graph(loss, "this").nodes)) == 4
     assert derivation.python.split("\n") == [
         "delta_2 = 2 * (f2 - y) * (1 - f2 ** 2)",
         "delta_1 = (1 - f1 ** 2) * w2 * delta_2",
@@ -302,7 +301,7 @@ def test_lines_with_indices(of, expected):
     assert assert_right(loss, model.parameters(), "z").text.split("\n") == lines(expected)
 
 
-SIZES = [(2, 3, 2), (2, 3, 1), (1, 1, 1), (1, 4), (3, 1, 4), (4, 5, 6, 2), (2, 12, 1), (2, 2, 2, 2, 2), (3, 11, 10, 2)]
+SIZES = [(2, 3, 2), (2, 3, 1), (1, 1, 1), (1, 4), (3, 1, 4), (4, 5, 6, 2), (2, 12, 1), (2, 2, 2, 2, 2), (3, 10, 11, 2)]
 
 
 @pytest.mark.parametrize("through", ["", "z", "f", "zf"])  # BUG: f, and what is folded by itself, lose their indices
@@ -374,12 +373,13 @@ def random_graph(rng):
             node = Value._record(op, (rng.choice(nodes[-8:]), *operands[1:]))
         except DomainError:
             continue
-        if math.isfinite(node.data) and math.fabs(node.data) < 1e4:
+        if math.isfinite(node.data) and abs(node.data) < 1e4:
             node.name = rng.choice(["", "", f"{rng.choice('abghuz')}{i}", "twice", f"not a name {i}"])
             nodes.append(node)
-    return reduce(
-        lambda a, b: rng.choice([operator.add, operator.sub, operator.mul])(a, b), nodes[-rng.randint(1, 6) :]
-    )
+    loss, *others = nodes[-rng.randint(1, 6) :]
+    for node in others:
+        loss = rng.choice([operator.add, operator.sub, operator.mul])(loss, node)
+    return loss
 
 
 def asked(rng, loss):
@@ -389,6 +389,7 @@ def asked(rng, loss):
     return [node for node in wrt if again[node.name] == 1], [node for node in order if node.op and rng.random() < 0.2]
 
 
+# BUG: the name v1_ of an inner node that was asked for, or that no named leaf is before, is left in the lines
 def test_every_form_of_any_graph_is_the_gradient():
     counted = Counter()
     for seed in range(400):
@@ -397,6 +398,9 @@ def test_every_form_of_any_graph_is_the_gradient():
         derivation = derive(loss, *asked(rng, loss))
         leaves = [node for node in topological(loss) if node.op is None and node.name]
         for changed in ({}, {leaf: leaf.data * rng.uniform(0.9, 1.1) for leaf in leaves}):
+            if not all(map(math.isfinite, values(loss, changed).values())):
+                counted["outside"] += 1
+                continue
             for form in FORMS:
                 for line, number, error, engine in compared(loss, derivation, form, changed):
                     if not (math.isfinite(engine) and math.isfinite(error)):
@@ -404,13 +408,18 @@ def test_every_form_of_any_graph_is_the_gradient():
                         continue
                     # The two may round differently, each by as much as first-order analysis of the form allows.
                     counted[form] += 1
-                    counted["sharp"] += error <= 1e-9 * math.fabs(engine)
-                    assert math.fabs(number - engine) <= 16.0 * error + 1e-13 * math.fabs(engine), (seed, form, line)
+                    counted["sharp"] += error <= 1e-9 * abs(engine)
+                    assert abs(number - engine) <= 16.0 * error + 1e-13 * abs(engine) + 1e-15, (
+                        seed,
+                        form,
+                        line,
+                    )
     assert min(counted[form] for form in FORMS) > 4000, counted
     assert counted["sharp"] > 0.9 * sum(counted[form] for form in FORMS), counted
-    assert counted["not finite"] < 0.1 * sum(counted[form] for form in FORMS), counted
+    assert counted["not finite"] + counted["outside"] < 0.1 * sum(counted[form] for form in FORMS), counted
 
 
+# BUG: as above
 def test_the_python_form_is_python():
     """Its own reader: Python, with the functions of ops. What Python refuses, as 1 / 0, is counted."""
     counted = Counter()
@@ -423,7 +432,7 @@ def test_the_python_form_is_python():
         known = vars(ops) | {"nan": math.nan, "inf": math.inf} | graph.by_name
         by_line = {line.name: line for line in derivation.lines}
         expected = {text.split(" = ")[0]: numbers for text, *numbers in compared(loss, derivation, "python")}
-        for text in derivation.python.split("\n"):
+        for text in derivation.python.splitlines():
             name = text.split(" = ")[0]
             line = by_line[name]
             try:
@@ -496,7 +505,7 @@ TIDY = [
     ("tanh(x)", "∂L/∂x = 1 - tanh(x)²"),
     ("named(sigmoid(x), 's') * 2", "∂L/∂x = s (1 - s) · 2"),
     ("exp(named(x * y, 'p'))", "∂L/∂x = y exp(p)", "∂L/∂y = x exp(p)"),
-    ]
+]
 
 
 def named(node, name):
@@ -507,9 +516,261 @@ def named(node, name):
 @pytest.mark.parametrize(("source", "expected"), [(source, expected) for source, *expected in TIDY])
 def test_tidy(source, expected):
     leaves = {name: Value(data, name) for name, data in [("x", 1.5), ("y", 0.5), ("f", 0.25), ("w", 0.75)]}
-    loss = eval(
-        source, {"abs": abs, "exp": exp, "maximum": maximum, "named": named, "sigmoid": sigmoid, "tanh": tanh} | leaves
-    )
+    loss = eval(source, {"exp": exp, "maximum": maximum, "named": named, "sigmoid": sigmoid, "tanh": tanh} | leaves)
     order = topological(loss)
     derivation = assert_right(loss, [leaf for leaf in leaves.values() if leaf in order])
     assert derivation.text.split("\n") == expected
+
+
+EDGES = [
+    "x * 1e-200 * 1e-150 * 1e300",  # BUG: 0, for numbers are multiplied from the other end
+    "x / 1e200 / 1e200 * 1e300",  # BUG: likewise
+    "x * 1.2345e-310",  # BUG: 1 / inf
+    "x * 1e200 * 1e100 * 1e-250",
+    "x / 3e-308",
+    "x * 1e308 + x * -1e308",
+    "x**math.inf * y",  # BUG: .text raises OverflowError
+    "x**-math.inf * y",  # BUG: likewise
+    "x**1e20 * y",
+    "x**100 * y",
+    "x * math.inf",
+    "x * math.nan",
+    "x**0.1 * x**-0.1",
+    "(x - y) / -3.0",
+    "x / 0.1 / 0.3",
+    "x**-2 * y**-1",
+    "(x**2)**3 * (y**x)**x * 2**(y**x)",
+    "-x**2 * -(-y) - -x",
+    "x / (y / x) / (y / 3)",
+]
+
+
+@pytest.mark.parametrize("source", EDGES)
+def test_numbers_at_the_edges(source):
+    x, y = Value(0.9, "x"), Value(1.2, "y")
+    loss = eval(source)
+    derivation = derive(loss, [leaf for leaf in (x, y) if leaf in topological(loss)])
+    for form in FORMS:
+        for line, number, _, engine in compared(loss, derivation, form):
+            assert number == pytest.approx(engine, rel=1e-9, abs=0.0, nan_ok=True), (form, line)
+
+
+# ---- size -------------------------------------------------------------------------------------------
+
+
+def repeated(times, step):
+    x = Value(0.5, "x")
+    return x, reduce(lambda u, i: step(u, x, i), range(times), x)
+
+
+BIG = {
+    "300 tanh": lambda: repeated(300, lambda u, x, i: tanh(u * 1.01)),
+    "300 paths": lambda: repeated(300, lambda u, x, i: tanh(u * 1.1) + 0.3 * x),  # BUG: one line of 3000 characters
+    "2^60 paths": lambda: repeated(60, lambda u, x, i: u * u + u),
+    "20000 numbers": lambda: repeated(20_000, lambda u, x, i: u * 1.00001),
+    "20000 names": lambda: repeated(20_000, lambda u, x, i: u * Value(1.0 + i / 1e8, f"w{i}")),
+    "20000 functions": lambda: repeated(20_000, lambda u, x, i: u.sin()),
+    "20000 paths": lambda: repeated(20_000, lambda u, x, i: u * x),  # BUG: 13 s, str() of 400000 characters
+    "3000 summands": lambda: repeated(3000, lambda u, x, i: u + Value(1.0, f"my {i}") ** 2),
+}
+
+
+@pytest.mark.parametrize("size", BIG)
+def test_large_graphs(size):
+    x, loss = BIG[size]()
+    start = time.perf_counter()
+    derivation = derive(loss, x)
+    shown = str(derivation)
+    text, python = derivation.text, derivation.python
+    assert time.perf_counter() - start < 5.0
+    assert len(shown) < 20_000 and shown.count("\n") <= 80
+    assert max(map(len, text.split("\n"))) < 500
+    found = derivation.evaluate(
+        {node.name: node.data for node in topological(loss) if node.name} | dict.fromkeys(derivation.names, 1.0)
+    )
+    assert found["dx"] == pytest.approx(gradients(loss, values(loss))[x], rel=1e-8, abs=1e-300)
+    assert len(derivation.lines) == python.count("\n") + 1
+
+
+@pytest.mark.parametrize("through", [(), "z"])  # BUG: without through, δ1_j = (1 - f1_j²) δf1_2
+def test_a_large_network(through):
+    model, loss = network((2, 16, 16, 1))
+    start = time.perf_counter()
+    derivation = derive(loss, model.parameters(), through)
+    assert len(str(derivation).split("\n")) < 50
+    assert time.perf_counter() - start < 2.0
+    assert_right(loss, model.parameters(), through)
+
+
+def test_what_is_long_is_written_in_several_lines():
+    x, loss = repeated(12, lambda u, x, i: u * u + x)
+    assert assert_right(loss, x).text.startswith("v_1 = x x + x\nv_2 = v_1 v_1 + x\n")
+    x, loss = repeated(3, lambda u, x, i: u * u + u)
+    assert len(assert_right(loss, x).lines) == 1
+
+
+# ---- names ------------------------------------------------------------------------------------------
+
+STRANGE = [
+    "my weight!", " ", "λ", "w̄", "d1", "v1", "δ", "L", "k", "2x", "a=b", "x\ny", "\\alpha", "1", "node 0", "_", "'",
+    "e",  # BUG: e^x in LaTeX
+    "exp", "sigmoid", "step", "sign", "maximum", "tanh", "log", "sqrt", "where",  # BUG: exp(x) is then a product
+    "sigma", "σ", "operatorname", "max",  # BUG: in LaTeX
+    "pi", "frac", "abs", "compare",
+    "v_1", "v₁",  # BUG: v1 is then given to another
+    "delta_1", "δ1", "δ_1",  # BUG: one name with δ of z1
+    "dx", "dz1", "elta_1",  # BUG: the name of a line is the name of a node
+    "lambda", "class", "None", "f₁", "w_{1,2}",  # BUG: not Python
+    "nan", "inf", "math",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_names_that_mean_something_else(name):
+    a, x, y, b = Value(1.3, name), Value(0.7, "x"), Value(0.4, "y"), Value(0.6, "not a name")
+    z = a * x + y
+    z.name = "z1"
+    functions = exp(x) + sigmoid(x) + x.relu() + abs(x) + maximum(x, y) + x.log() + x.sqrt() + y**x + ops.where(x, x, y)
+    loss = tanh(z) * a * functions * 2.0 + b * a
+    derivation = assert_right(loss, [a, x, y, b], "z1")
+    known = (
+        vars(ops)
+        | Graph(loss, "this").by_name
+        | {ours: {name: 1.3}.get(theirs, 0.6) for ours, theirs in derivation.names.items()}
+    )
+    exec(derivation.python, known)
+    gradient = gradients(loss, values(loss))
+    for line in derivation.lines:
+        assert line.kind == "value" or known[line.name] == pytest.approx(gradient[line.node], rel=1e-9), line.name
+
+
+@pytest.mark.parametrize(
+    ("of_a", "of_b", "of_z", "of_f"),
+    [
+        ("c3", "c_3", "z", "f"),  # BUG: c3 is printed as c_3
+        ("c_3", "c3", "z", "f"),  # BUG: in LaTeX
+        ("w12", "w1_2", "z1", "f1"),
+        ("w12", "w1_2", "z1", "z_1"),  # BUG: as c3 and c_3
+        ("w1_12", "w11_2", "z1_1", "z1_2"),
+        ("w1_1", "w1_1_1", "z1", "f1"),  # BUG: .text raises ValueError
+        ("a", "b", "zf1", "f1"),  # BUG: δ_f1 twice
+        ("a", "b", "zh", "h"),
+        ("a", "b", "same", "same"),
+        ("a", "b", "z1", "v1"),
+        ("alpha", "α", "z1", "f1"),  # BUG: alpha is printed as α
+        ("f1", "F1", "Z1", "z1"),
+    ],
+)
+def test_names_that_are_nearly_one(of_a, of_b, of_z, of_f):
+    a, b = Value(1.3, of_a), Value(0.7, of_b)
+    z = a * b + a
+    f = tanh(z)
+    z.name, f.name = of_z, of_f
+    assert_right((f - a) ** 2 * b * f, [a, b], [z, f])
+
+
+def test_leaves_of_one_name_and_none():
+    a, b, c = Value(2.0, "a"), Value(3.0, "a"), Value(5.0)
+    derivation = derive(a * b * b * c, [a, b, c])
+    assert derivation.text.endswith("\nwhere v_1 is 'a'\nwhere v_2 is 'a'")
+    assert derivation.evaluate({"v1": 2.0, "v2": 3.0}) == {"dv1": 45.0, "dv2": 60.0, "dnode_4": 18.0}
+    assert derive(c, c).text == "∂L/∂loss = 1"
+
+
+@pytest.mark.parametrize("long", [False, True])  # BUG: both lines are da; when folded, ∂L/∂v3_ of two nodes
+def test_inner_nodes_of_one_name(long):
+    x = Value(0.5, "x")
+    a = tanh(x)
+    b = tanh(a * 1.5)
+    a.name = b.name = "a"
+    loss = reduce(lambda u, i: u * x + tanh(u), range(9), b * x) if long else b * x
+    derivation = derive(loss, [a, b, x])
+    gradient = gradients(loss, values(loss))
+    found = derivation.evaluate({"x": 0.5})
+    assert [found[line.name] for line in derivation.lines if line.kind == "gradient"] == pytest.approx(
+        [gradient[a], gradient[b], gradient[x]], rel=1e-9
+    )
+    for form in FORMS:
+        compared(loss, derivation, form)
+
+
+@pytest.mark.parametrize("name", ["my loss!", "v1", "L", "a = b", "a\nb", "d", "\\loss"])  # BUG: a = b, a\nb
+def test_the_name_of_the_loss(name):
+    x = Value(0.5, "x")
+    loss = x * x
+    loss.name = name
+    assert_right(loss, [x, loss])
+
+
+ASKED = [
+    ("Loss", (), "∂Loss/∂Loss = 1"),
+    ("Loss", "Loss", "∂Loss/∂Loss = 1"),
+    ("y", "z", "∂Loss/∂y = 2 (y - f_2)"),
+    ("w_1", "y", "∂Loss/∂w_1 = x (1 - f_1²) w_2 (1 - f_2²) · 2 (f_2 - y)"),
+    (["w1", "w_1"], ["z2", "z_2", "z2"], "δ_2 = 2 (f_2 - y)(1 - f_2²)", "∂Loss/∂w_1 = x (1 - f_1²) w_2 δ_2"),
+    ("z1", "z", "δ_2 = 2 (f_2 - y)(1 - f_2²)", "δ_1 = (1 - f_1²) w_2 δ_2"),
+    ("z1", "z2", "δ_2 = 2 (f_2 - y)(1 - f_2²)", "∂Loss/∂z_1 = (1 - f_1²) w_2 δ_2"),
+    ("w2", ["z1", "x"], "∂Loss/∂w_2 = f_1 (1 - f_2²) · 2 (f_2 - y)"),
+    ("f1", "f", "δ_f2 = 2 (f_2 - y)", "δ_f1 = w_2 (1 - f_2²) δ_f2"),
+]
+
+
+@pytest.mark.parametrize(("wrt", "through", "expected"), [(wrt, through, text) for wrt, through, *text in ASKED])
+def test_what_is_asked(wrt, through, expected):
+    _, loss = chain([0.8, -1.2], 1.5, 0.25)
+    assert assert_right(loss, wrt, through).text.split("\n") == expected
+
+
+def test_unnamed_nodes_on_the_way():
+    x = Value(0.5, "x")
+    h = tanh(x * 2)
+    expected = ["v_1 = tanh(x · 2)", "δ_v1 = 2 (v_1 - 1) v_1 + (v_1 - 1)²", "∂L/∂x = 2 (1 - v_1²) δ_v1"]
+    assert assert_right((h - 1) ** 2 * h, x, h).text.split("\n") == expected
+    c = Value(3.0)
+    g = c.exp()
+    assert "v1_" not in assert_right(tanh(g * x), [c, x], g).text  # BUG
+    assert_right(g * x, [c, x], [g, h * x][:1])
+
+
+@pytest.mark.parametrize("count", [3, 20])  # BUG: where lines are folded, ∂L/∂v2_
+def test_an_unnamed_inner_node(count):
+    nodes = []
+    x, loss = repeated(count, lambda u, x, i: nodes.append(tanh(u) * x + u) or nodes[-1])
+    derivation = assert_right(loss, [nodes[1], x])
+    assert not re.search(r"\d_\b", derivation.text)
+
+
+MISTAKES = [
+    (lambda x: derive(3.0, "x"), TypeError, "derive reads the graph of a Value, not float 3.0"),
+    (lambda x: derive("x", "x"), TypeError, "derive reads the graph of a Value, not str 'x'"),
+    (lambda x: derive(x, 3), TypeError, "derive takes nodes and names, not int 3"),
+    (lambda x: derive(x, None), TypeError, "derive takes nodes and names, not NoneType None"),
+    (lambda x: derive(x, ["x", 3.0]), TypeError, "derive takes nodes and names, not float 3.0"),
+    (lambda x: derive(x, [[x]]), TypeError, "derive takes nodes and names, not list [Value("),
+    (lambda x: derive(x, "x", None), TypeError, "derive takes nodes and names, not NoneType None"),
+    (lambda x: derive(x * 2, nn.Neuron(1)), TypeError, "derive takes nodes and names, not Neuron ReLUNeuron(1)"),
+    (lambda x: derive(x, "q"), ValueError, "no node has the name 'q'; the names of the graph are x"),
+    (lambda x: derive(x, ""), ValueError, "no node has the name ''; the names of the graph are x"),
+    (lambda x: derive(x, "x", ["q"]), ValueError, "no node has the name 'q'; the names of the graph are x"),
+    (lambda x: derive(Value(1.0) * 2, "q"), ValueError, "the names of the graph are none: give the nodes names"),
+    (lambda x: derive(x, Value(1.0, "q")), ValueError, "q is not in the graph; the names of the graph are x"),
+    (lambda x: derive(x, Value(1.0)), ValueError, "Value(data=1.0, grad=0.0) is not in the graph; the names"),
+    (lambda x: derive(x * Value(1.0, "x"), "x"), ValueError, "2 nodes have the name 'x'; the names of the graph are"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), MISTAKES, ids=[message[:40] for _, _, message in MISTAKES])
+def test_mistakes(call, kind, message):
+    with pytest.raises(kind) as error:
+        call(Value(1.5, "x"))
+    assert message in str(error.value)
+
+
+def test_the_graph_is_left_alone():
+    model, loss = network((2, 4, 2))
+    loss.backward()
+    before = [(node.data, node.grad, node.name, vars(node).copy()) for node in topological(loss)]
+    derivation = derive(loss, model.parameters(), "z")
+    assert str(derivation) and derivation.latex and derivation.python
+    assert [(node.data, node.grad, node.name, vars(node)) for node in topological(loss)] == before
+    assert str(derive(loss, model.parameters(), "z")) == str(derivation)

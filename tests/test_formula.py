@@ -106,7 +106,7 @@ MISTAKES = [
     ("x +", "something is missing here", 3),
     ("", "the formula is empty", 0),
     ("  # only a comment", "the formula is empty", 0),
-    ("w_3 x", "unknown name 'w_3'; there are x, y, w1, w2, z1, f1, f2, δ_9, w1_2_3 (did you mean w1?)", 0),
+    ("w_3 x", "unknown name 'w_3'; there are x, y, w1, w2, z1, f1, f2, δ_9, w1_2_3 (did you mean w2?)", 0),
     ("tanh x + relu()", "did not expect ')' here", 14),
     ("max(x)", "maximum takes 2 operands, got 1", 5),
     ("x = = y", "did not expect '=' here", 4),

@@ -135,8 +135,8 @@ class Names:
         from difflib import get_close_matches
 
         listed = list(self.exact)
-        spellings = {canonical(known): known for known in listed}
-        nearest = [spellings[found] for found in get_close_matches(canonical(name), spellings, 1, 0.0)]
+        spellings = {spelled(known): known for known in listed}
+        nearest = [spellings[found] for found in get_close_matches(spelled(name), spellings, 1, 0.0)]
         shown = ", ".join(listed[:30]) + (f", … ({len(listed)} in all)" if len(listed) > 30 else "")
         return f"unknown name {name!r}; there are {shown or 'none'}" + (
             f" (did you mean {nearest[0]}?)" if nearest else ""
