@@ -354,6 +354,13 @@ def _pow_by_base(a: Any, b: Any, out: Any) -> Any:
     return slope * where(a, pow_(a, lost), 1.0)
 
 
+def _lowered_power(a: Any, b: Any) -> Any:
+    """a^(b-1), where a person would not write a^0 or a^1."""
+    if type(b) is float and b in {1.0, 2.0}:
+        return a if b == 2.0 else 1.0
+    return pow_(a, b - 1.0)
+
+
 pow_ = row(
     "pow", _pow,
     _pow_by_base,
@@ -361,7 +368,7 @@ pow_ = row(
     symbol="**", text="{0} ** {1}", latex="{0}^{{{1}}}", precedence=4,
     domain="a negative base needs a whole exponent (a power that is not real is never made complex)",
     written={
-        0: lambda a, b, out: b * (a if type(b) is float and b == 2.0 else pow_(a, b - 1.0)),
+        0: lambda a, b, out: b * _lowered_power(a, b),
         1: lambda a, b, out: out * (log_or_nan if type(a) is float else log)(a),
     },
 )  # fmt: skip

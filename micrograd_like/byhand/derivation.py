@@ -1,13 +1,14 @@
 """`derive`: the derivative that a recorded graph implies, written out as a person would."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import count
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain, count
+from keyword import kwlist
 from typing import Any
 
 from ..engine import Value
 from .expression import Expression
-from .formula import spelled
+from .formula import FUNCTION_NAMES, is_name, spelled
 from .graph import Graph
 from .indices import Line, fold
 from .tidy import Part, product, total
@@ -15,36 +16,41 @@ from .writing import LATEX, PYTHON, TEXT, Style
 
 SCREEN = 160  # symbols; what is longer is written in several lines
 LINE = 40  # symbols; in several lines, a part that is longer gets a line of its own
+WIDEST = 400  # characters of a line that are printed
 
 
 class Derivation:
     """What `derive` returns: `lines`, each by those before it. Printed, it is Unicode text; in a notebook, LaTeX.
 
     text, latex, python: the lines in these notations. Lines that differ only in their indices, as those of the units of
-    a layer do, are written once, with sums over k; `python` always has all of them.
+    a layer do, are written once, with sums over k; `python` always has all of them. names: the leaves to which names had to
+    be given, because no formula could contain theirs, or several had the same.
     """
 
-    def __init__(self, loss: str, lines: list[Line], names: Mapping[str, str]):
+    def __init__(self, loss: str, lines: list[Line], names: Mapping[str, Value], taken: Collection[str]):
         self.loss = loss
         self.lines = lines
         self.names = names
+        self._taken = taken
 
     @property
     def text(self) -> str:
         """The lines in Unicode, as x (1 - f_1²) δ_2."""
         lines = [f"{left} = {right}" for left, right in self._written(TEXT)]
-        return "\n".join(lines + [f"where {TEXT.name(ours)} is {theirs!r}" for ours, theirs in self.names.items()])
+        return "\n".join(lines + [f"# {TEXT.name(name)} is {_leaf(node)}" for name, node in self.names.items()])
 
     @property
     def latex(self) -> str:
         """The lines in LaTeX, for mathematics mode."""
         lines = [rf"{left} &= {right} \\[1ex]" for left, right in self._written(LATEX)]
+        lines += [f"% {LATEX.name(name)} is {_leaf(node)}" for name, node in self.names.items()]
         return "\n".join([r"\begin{aligned}", *lines, r"\end{aligned}"])
 
     @property
     def python(self) -> str:
         """The lines as Python, in the names of the graph; its functions are those of `micrograd_like.ops`."""
-        return "\n".join(f"{line.name} = {PYTHON.write(line.expression)}" for line in self.lines)
+        lines = [f"{PYTHON.name(line.name)} = {PYTHON.write(line.expression)}" for line in self.lines]
+        return "\n".join(lines + [f"# {PYTHON.name(name)} is {_leaf(node)}" for name, node in self.names.items()])
 
     def evaluate(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """The number of each line by its name, when the names of the graph stand for these numbers."""
@@ -55,12 +61,14 @@ class Derivation:
         return {line.name: known[line.name] for line in self.lines}
 
     def _written(self, style: Style) -> Iterator[tuple[str, str]]:
-        for line in fold(self.lines):
+        for line in fold(self.lines, self._taken):
             label = style.derivative(self.loss, line.of) if line.of else style.name(line.name)
             yield label, style.write(line.expression) + style.ranges(line.ranges)
 
     def __str__(self) -> str:
-        lines = self.text.split("\n")
+        lines = [
+            line if len(line) <= WIDEST else f"{line[: WIDEST - 20]} … {line[-15:]}" for line in self.text.split("\n")
+        ]
         if len(lines) > 2 * LINE:
             lines[LINE:-LINE] = [f"… {len(lines) - 2 * LINE} more lines; .text has them all"]
         return "\n".join(lines)
@@ -97,6 +105,8 @@ def derive(loss: Value, wrt: Any, through: Any = ()) -> Derivation:
     """
     graph = Graph(loss, "derive")
     targets = _nodes(graph, wrt)
+    if not targets:
+        raise ValueError(f"derive needs a node to differentiate by; {graph.listing()}")
     cut = [node for node in _nodes(graph, through) if node is not loss]
     try:
         return _Writer(graph, targets, cut, folded=False).derivation()
@@ -140,6 +150,8 @@ class Symbols:
         operands = self._operands(node)
         if all(isinstance(x, float) for x in operands):
             return node.data
+        if node.op.name == "add" and 0.0 in operands:
+            return operands[operands[0] == 0.0]  # Python's sum() begins with 0 +
         return Expression(node.op, operands)
 
     def local(self, node: Value, operand: Value) -> Part:
@@ -166,25 +178,31 @@ class TooLongError(OverflowError):
 class _Writer:
     """The reverse sweep in symbols: what `backward` does with numbers, done with what stands for them.
 
-    folded: give a name to what occurs more than once. Otherwise raises TooLongError for a line longer than SCREEN.
+    folded: name what is used several times. Otherwise raises TooLongError for a line longer than SCREEN.
     """
 
     def __init__(self, graph: Graph, targets: list[Value], cut: list[Value], folded: bool):
         self.graph, self.targets, self.folded = graph, dict.fromkeys(targets), folded
-        one_spelling = {spelled(name): node for node, name in reversed(graph.names.items())}
-        self.names = {node: name for node, name in graph.names.items() if one_spelling[spelled(name)] is node}
-        self.taken = {*graph.nodes, *(node.name for node in graph.order)}
-        self._fresh = (name for i in count(1) if (name := f"v{i}_") not in self.taken)
-        self.given: dict[str, str] = {}  # leaves whose name no formula can contain, or is not theirs alone
-        for node in graph.order:
-            if node not in self.names and (node.name if node.op is None else folded or node in cut):
-                if node.op is None:
-                    name = next(short for i in count(1) if (short := f"v{i}") not in self.taken)
-                    self.taken.add(name)
-                    self.given[name] = node.name
-                else:
-                    name = next(self._fresh)
-                self.names[node] = name
+        times = Counter(spelled(name) for name in [*graph.names.values(), *_other_names(graph)])
+        reserved = _reserved(graph)
+        self.taken = set(times)
+        self._numbers: dict[str, Iterator[int]] = {}
+        # What is read and written by name has one that nothing else could be read as. "\0" begins those that are given
+        # for the time being, to inner nodes, of which many are not needed in the end.
+        self.names = {
+            node: name
+            for node, name in graph.names.items()
+            if times[spelled(name)] == 1 and spelled(name) not in reserved and name not in reserved
+        }
+        self.given: dict[str, Value] = {}
+        for i, node in enumerate(graph.order):
+            if node in self.names:
+                continue
+            if node.op is None and (node.name or node in self.targets):
+                self.names[node] = self._new("v")
+                self.given[self.names[node]] = node
+            elif node.op is not None and (folded or node in self.targets or node in cut):
+                self.names[node] = f"\0{i}"
         self.symbols = Symbols(graph, self.names)
         on_way = set(targets)
         for node in graph.order:
@@ -194,10 +212,19 @@ class _Writer:
         self.cut = {*cut} & on_way
         self.lines: list[Line] = []
 
+    def _new(self, stem: str, *wished: str) -> str:
+        """A name that nothing else has: one that is wished for, or stem1, stem2, …"""
+        numbers = self._numbers.setdefault(stem, count(1))
+        candidates = chain(wished, (f"{stem}{i}" for i in numbers))
+        name = next(name for name in candidates if spelled(name) not in self.taken)
+        self.taken.add(spelled(name))
+        return name
+
     def derivation(self) -> Derivation:
         self._sweep()
         values = self._values()
-        return Derivation(self.graph.loss.name or "L", [*values, *self.lines], self.given)
+        loss = self.graph.loss.name
+        return Derivation(loss if is_name(loss) else "L", [*values, *self.lines], self.given, self.taken)
 
     def _sweep(self) -> None:
         consumers: dict[Value, list[Value]] = {node: [] for node in self.order}
@@ -207,7 +234,6 @@ class _Writer:
                     consumers[operand].append(node)
         adjoints: dict[Value, list[Part]] = {}  # the factors of ∂loss/∂node, from the node to the loss
         hops: dict[Value, int] = {}  # nodes with names from there to the loss, where there is one way only
-        gradients: dict[Value, Line] = {}
         for node in reversed(self.order):
             ways = [[*_unless_one(self.symbols.local(v, node)), *adjoints[v]] for v in consumers[node]]
             hops[node] = min((hops[v] + (v in self.graph.names) for v in consumers[node]), default=0)
@@ -228,66 +254,87 @@ class _Writer:
                     # the derivative of the loss comes first where it is next: 2 (f - y)(1 - f²)
                     behind = len(adjoints[consumers[node][0]])
                     parts = [*parts[-behind:], *parts[:-behind]]
-                name = _delta(self.names[node])
+                own = self.names[node]
+                name = f"\0δ{own[1:]}" if own[0] == "\0" else self._new("g", _delta(own), f"delta_{own}")
                 self.lines.append(Line("delta", node, name, product(parts)))
                 parts = [Expression(name=name)]
                 hops[node] = len(self.order)
             elif node in self.targets:
-                of = self.names.get(node) or self.graph.title(node)
-                gradients[node] = Line("gradient", node, f"d{of}".replace(" ", "_"), product(parts), of)
+                self.lines.append(Line("gradient", node, "", product(parts), self.names[node]))
             adjoints[node] = parts
-        self._order_deltas()
+        self._order()
+
+    def _order(self) -> None:
+        """Put the units of a layer, which do not depend on each other, together, in the order of the graph.
+
+        The gradients come last, as they were asked for.
+        """
+        deltas = [line for line in self.lines if line.kind == "delta"]
+        levels: dict[str, int] = {}
+        first: dict[tuple[int, str], int] = {}
+        keys: dict[str, tuple[int, int, int]] = {}
+        for line in deltas:
+            mentioned = line.expression.names() if isinstance(line.expression, Expression) else {}
+            level = levels[line.name] = 1 + max((levels.get(name, 0) for name in mentioned), default=0)
+            family = first.setdefault((level, line.name.rstrip("0123456789")), len(first))
+            keys[line.name] = level, family, self.graph.place[line.node]
+        gradients = {line.node: line for line in self.lines if line.kind == "gradient"}
+        self.lines = sorted(deltas, key=lambda line: keys[line.name])
         self.lines += [gradients[node] for node in self.targets if node in gradients]
 
-    def _order_deltas(self) -> None:
-        """Put the units of a layer, which do not depend on each other, in the order of the graph."""
-        ordered: list[Line] = []
-        layer: list[Line] = []
-        for line in self.lines:
-            mentioned = line.expression.names() if isinstance(line.expression, Expression) else {}
-            if any(other.name in mentioned for other in layer):
-                ordered += reversed(layer)
-                layer = []
-            layer.append(line)
-        self.lines = [*ordered, *reversed(layer)]
-
     def _values(self) -> list[Line]:
-        """Lines for the values that got a name here, those that are mentioned once put back where they belong."""
-        fresh = {node: name for node, name in self.names.items() if name != self.graph.names.get(node) and node.op}
+        """Lines for the values that got a name here; those that are mentioned once are put back where they belong."""
+        fresh = {node: name for node, name in self.names.items() if name[0] == "\0"}
         forms = {name: self.symbols.computed(node) for node, name in fresh.items()}
         mentions: Counter[str] = Counter()
+        said = {line.node for line in self.lines}  # what a derivative is by has to be said
         for line in self.lines:
             if isinstance(line.expression, Expression):
                 mentions.update(line.expression.names())
-            if line.kind == "delta" and line.node in fresh:
-                mentions[fresh[line.node]] += 2  # what this is the derivative by has to be said
         for node in reversed(self.graph.order):
             name = fresh.get(node, "")
             form = forms.get(name)
-            if mentions[name] and isinstance(form, Expression):
+            if (mentions[name] or node in said) and isinstance(form, Expression):
                 for operand, times in form.names().items():
-                    mentions[operand] += times * (mentions[name] if mentions[name] == 1 else 1)
+                    mentions[operand] += times
         written: dict[str, Any] = {}
         lines = []
-        numbers = count(1)
         for node, name in fresh.items():
             form = forms[name]
             if isinstance(form, Expression):
                 form = form.replace(written)
             size = form.size if isinstance(form, Expression) else 1
-            if (mentions[name] == 1 and size <= LINE) or size == 1:
+            if node not in said and ((mentions[name] == 1 and size <= LINE) or size == 1):
                 written[name] = form
-            elif mentions[name]:
-                new = next(short for i in numbers if (short := f"v{i}") not in self.taken)
+            elif mentions[name] or node in said:
+                new = self._new("v")
                 written[name] = Expression(name=new)
-                written[_delta(name)] = Expression(name=_delta(new))
+                if node in self.cut:
+                    written[f"\0δ{name[1:]}"] = Expression(name=self._new("g", f"delta_{new}"))
                 lines.append(Line("value", node, new, form))
         for line in self.lines:
-            if line.name in written:
-                line.name = written[line.name].name
+            line.name = written[line.name].name if line.name in written else line.name
+            if line.kind == "gradient":
+                line.of = written[line.of].name if line.of in written else line.of
+                line.name = self._new("grad", f"d{line.of}", f"grad_{line.of}")
             if isinstance(line.expression, Expression):
                 line.expression = line.expression.replace(written)
         return lines
+
+
+def _other_names(graph: Graph) -> list[str]:
+    return [node.name for node in graph.order if node.name and graph.names.get(node) != node.name]
+
+
+def _reserved(graph: Graph) -> set[str]:
+    """Names that would be read as something else: functions, numbers, and e where there are exponentials."""
+    exponentials = {"exp", "expm1", "gauss", "logaddexp", "erf"}
+    e = {"e"} if any(node.op and node.op.name in exponentials for node in graph.order) else set()
+    return {*FUNCTION_NAMES, *map(spelled, FUNCTION_NAMES), "pi", "π", *kwlist} | e
+
+
+def _leaf(node: Value) -> str:
+    return f"{node.name!r} ({node.data!r})" if node.name else f"a leaf ({node.data!r})"
 
 
 def _unless_one(part: Part) -> list[Part]:

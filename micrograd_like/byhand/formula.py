@@ -15,6 +15,7 @@ GREEK = {
     "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
     "tau": "τ", "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω",
 }  # fmt: skip
+_GREEK_WORD = re.compile(rf"({'|'.join(GREEK)})(?![a-zA-Z])")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 SPELLINGS = {  # other names of functions of the table
@@ -26,6 +27,8 @@ _DERIVED = {  # functions that people write and the table has in another form
     "sign": lambda x: Expression._record(TABLE["compare"], (x, 0.0)),
     "sech": lambda x: Expression._record(TABLE["div"], (1.0, Expression._record(TABLE["cosh"], (x,)))),
 }
+
+FUNCTION_NAMES = {*TABLE, *SPELLINGS, *_DERIVED}
 
 _UPRIGHT = r"\\(?:mathrm|operatorname|text)\{\s*([^{}]*?)\s*\}"
 _NAME = r"[^\W\d_](?:(?![⁰¹²³⁴-⁹])[^\W_]|[₀-₉]|_(?:\{[0-9a-zA-Z,\ ]*\})?)*"
@@ -64,10 +67,8 @@ def canonical(name: str) -> str:
 def spelled(name: str) -> str:
     """The canonical spelling, with commas where one index ends and the next begins: w1,12 and w11,2."""
     name = name.translate(_SUBSCRIPTS).lstrip("\\")
-    for word, letter in GREEK.items():
-        if re.match(rf"{word}(?![a-zA-Z])", name):
-            name = letter + name[len(word) :]
-            break
+    if greek := _GREEK_WORD.match(name):
+        name = GREEK[greek[1]] + name[greek.end() :]
     return re.sub(r"[_{},\s]", "", re.sub(r"(?<=\d)[_{},\s]+(?=\d)", "\0", name)).replace("\0", ",")
 
 
@@ -80,8 +81,8 @@ def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
     r"""The lines of a formula as (target, expression); the target of a line without `=` is "".
 
     names: what it may refer to, apart from the targets of earlier lines. Lines are separated by line ends or by
-    semicolons; `#` begins a comment. Numbers, names, + - * / ^ and ** , juxtaposition as multiplication, parentheses
-    of three kinds, the functions of the table, and the same in Unicode (· × ² δ₁) or LaTeX (\frac, \tanh,
+    semicolons; `#` or `%` begins a comment. Numbers, names, + - * / ^ and ** , juxtaposition as multiplication,
+    parentheses of three kinds, the functions of the table, and the same in Unicode (· × ² δ₁) or LaTeX (\frac, \tanh,
     \cdot, f_1^2, \delta_2).
 
     Raises FormulaError for anything else, TypeError if text is no text.
@@ -93,7 +94,7 @@ def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
     known = Names(names)
     lines = []
     for commented in re.split(r"[\n\r;]|\\\\(?:\[[\d.]+[a-z]{2}\])?|\\(?:begin|end)\{[a-z]+\*?\}", text):
-        line = commented.split("#")[0]
+        line = re.split("[#%]", commented)[0]
         if line.strip():
             target, expression = Parser(line, known).line()
             if target:

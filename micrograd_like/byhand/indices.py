@@ -1,7 +1,7 @@
 """Lines of a derivation that differ only in their indices, written once: Σ_k w_jk δ_k for every unit j."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import product as grid
 from typing import Any
 
@@ -31,8 +31,14 @@ class Line:
         self.of, self.ranges = of, ranges
 
 
-def fold(lines: Sequence[Line]) -> list[Line]:
-    """The lines, those of one family written once if they are alike for all values of their indices."""
+def fold(lines: Sequence[Line], taken: Collection[str] = ()) -> list[Line]:
+    """The lines, those of one family written once if they are alike for all values of their indices.
+
+    taken: names of the graph, which no index may have.
+    """
+    if {"i", "j"} & set(taken):
+        return list(lines)
+    letters = [letter for letter in "kmnpq" if letter not in taken]
     families: dict[tuple[Any, ...], list[Line]] = {}
     run, previous = 0, ("", "")
     for line in lines:
@@ -41,82 +47,104 @@ def fold(lines: Sequence[Line]) -> list[Line]:
         run += line.kind != "gradient" and (line.kind, stem) != previous
         previous = line.kind, stem
         place = run if line.kind == "delta" else 0 if line.kind == "gradient" and indices else line.name
-        families.setdefault((line.kind, stem, place, *indices[:-1][:1]), []).append(line)
+        families.setdefault((line.kind, stem, place, len(indices), *indices[:-1][:1]), []).append(line)
     folded: dict[Line, Line | None] = {}  # what stands in the place of a line; None where it is in another's
     for family in families.values():
         parts: dict[tuple[str, ...], list[Line]] = {}  # perhaps for each input by itself
         for line in family:
             parts.setdefault(_split(line.name)[1][:2], []).append(line)
-        for group in [family] if _regular(family) else parts.values():
-            regular = _regular(group)
-            folded |= dict.fromkeys(group) if regular else {line: _shortened(line) for line in group}
-            folded[group[0]] = regular or _shortened(group[0])
+        whole = _regular(family, letters)
+        for group in [family] if whole else parts.values():
+            regular = whole or _regular(group, letters)
+            folded |= dict.fromkeys(group) if regular else {line: _shortened(line, letters) for line in group}
+            if regular:
+                folded[group[0]] = regular
     return [line for line in map(folded.__getitem__, lines) if line]
 
 
-def _shortened(line: Line) -> Line:
-    ranges: list[tuple[str, int, int]] = []
-    expression = _with_series(line.expression, EXPLICIT, ranges)
-    return Line(line.kind, line.node, line.name, expression, line.of, ranges) if ranges else line
+def _shortened(line: Line, letters: Sequence[str]) -> Line:
+    series = _Series(letters, EXPLICIT)
+    expression = series.put(line.expression)
+    return Line(line.kind, line.node, line.name, expression, line.of, series.ranges) if series.ranges else line
 
 
-def _regular(family: list[Line]) -> Line | None:
+def _regular(family: list[Line], letters: Sequence[str]) -> Line | None:
     """One line for the whole family, or None."""
     if len(family) < 2:
         return None
     places = [tuple(map(int, _split(line.name)[1])) for line in family]
     columns = list(zip(*places, strict=True))
-    letters = {
+    running = {
         c: letter
         for c, letter in enumerate(_LETTERS.get(len(columns), ""))
         if letter != " " and len(set(columns[c])) > 1
     }
     full = list(grid(*(range(min(column), max(column) + 1) for column in columns)))
-    if not letters or sorted(places) != full:
+    if not running or sorted(places) != full:
         return None
-    ranges: list[tuple[str, int, int]] = [(letter, min(columns[c]), max(columns[c])) for c, letter in letters.items()]
-    variables = {letter: list(map(str, columns[c])) for c, letter in letters.items()}
-    found: list[tuple[str, int, int]] = []
-    rows = [_with_series(line.expression, 1, found) for line in family]
+    ranges: list[tuple[str, int, int]] = [(letter, min(columns[c]), max(columns[c])) for c, letter in running.items()]
+    variables = {letter: list(map(str, columns[c])) for c, letter in running.items()}
+    found, rows = [], []
+    for line in family:
+        series = _Series(letters, 1)
+        rows.append(series.put(line.expression))
+        found.append(series.ranges)
     expression = _alike(rows, variables)
-    if not isinstance(expression, Expression) or len(set(found)) > 1:
+    if not isinstance(expression, Expression) or any(other != found[0] for other in found):
         return None
     first = family[0]
-    indices = [letters.get(c, str(column[0])) for c, column in enumerate(columns)]
+    indices = [running.get(c, str(column[0])) for c, column in enumerate(columns)]
     name, of = (index(_split(text)[0], indices) if text else "" for text in (first.name, first.of))
-    return Line(first.kind, first.node, name, expression, of, [*ranges, *sorted(set(found))])
+    return Line(first.kind, first.node, name, expression, of, [*ranges, *found[0]])
 
 
-def _with_series(part: Part, explicit: int, ranges: list[tuple[str, int, int]]) -> Part:
-    """The expression with Σ_k for sums of more than `explicit` terms that differ in one index; notes its range."""
-    if not isinstance(part, Expression) or part.op is None:
-        return part
-    if part.op.name in ("add", "sub"):
-        summands = terms([part])
-        if len(summands) > explicit and (series := _series(summands, ranges)):
-            return series
-        return part
-    return Expression(part.op, tuple(_with_series(x, explicit, ranges) for x in part.operands))
+class _Series:
+    """Puts Σ_k in the place of sums of more than `explicit` terms that differ in one index.
+
+    ranges: of the letters that were used. Sums over the same range have the same letter; letters: those there are.
+    """
+
+    def __init__(self, letters: Sequence[str], explicit: int):
+        self.letters, self.explicit = letters, explicit
+        self.ranges: list[tuple[str, int, int]] = []
+
+    def put(self, part: Part) -> Part:
+        """The expression with its sums written shorter."""
+        if not isinstance(part, Expression) or part.op is None:
+            return part
+        if part.op.name in ("add", "sub"):
+            summands = terms([part])
+            return (self._series(summands) if len(summands) > self.explicit else None) or part
+        return Expression(part.op, tuple(map(self.put, part.operands)))
+
+    def _series(self, summands: list[Part]) -> Expression | None:
+        rows = [_names(summand) for summand in summands]
+        for position, name in enumerate(rows[0]):
+            for place in range(len(_split(name)[1])):
+                columns = [_split(names[position])[1][place:][:1] for names in rows if position < len(names)]
+                values = [int(value) for column in columns for value in column if value.isdigit()]
+                letter = self._letter(values) if len(values) == len(summands) else ""
+                if not letter:
+                    continue
+                body = _alike(summands, {letter: list(map(str, values))})
+                if isinstance(body, Expression):
+                    if (letter, values[0], values[-1]) not in self.ranges:
+                        self.ranges.append((letter, values[0], values[-1]))
+                    return Expression(series(letter), (body,))
+        return None
+
+    def _letter(self, values: list[int]) -> str:
+        """The letter for an index that runs through these values; "" if they do not run, or no letter is left."""
+        if values != list(range(values[0], values[0] + len(values))):
+            return ""
+        known = {(first, last): letter for letter, first, last in self.ranges}
+        left = [letter for letter in self.letters if letter not in known.values()]
+        return known.get((values[0], values[-1])) or (left[0] if left else "")
 
 
-def _series(summands: list[Part], ranges: list[tuple[str, int, int]]) -> Expression | None:
-    first, *others = (_names(summand) for summand in summands)
-    for position, name in enumerate(first):
-        for place in range(len(_split(name)[1])):
-            column = [
-                _split(names[position])[1][place : place + 1] for names in (first, *others) if position < len(names)
-            ]
-            values = [int(value) for one in column for value in one if value.isdigit()]
-            if len(values) < len(summands) or values != list(range(values[0], values[0] + len(summands))):
-                continue
-            body = _alike(summands, {"k": list(map(str, values))})
-            if isinstance(body, Expression):
-                ranges.append(("k", values[0], values[-1]))
-                return Expression(SERIES, (body,))
-    return None
-
-
-SERIES = Op("series", lambda x: x, (1.0,), text="Σ_k {0}", latex=r"\sum_{{k}} {0}")
+def series(letter: str) -> Op:
+    """The sum over an index, as an operation on its term."""
+    return Op("series", lambda x: x, (1.0,), text=f"Σ_{letter} {{0}}", latex=rf"\sum_{{{{{letter}}}}} {{0}}")
 
 
 def _alike(rows: Sequence[Part], variables: dict[str, list[str]]) -> Part | None:
@@ -129,6 +157,8 @@ def _alike(rows: Sequence[Part], variables: dict[str, list[str]]) -> Part | None
     new = []
     for column in zip(*(_names(row) for row in rows), strict=True):
         stem, indices = _split(column[0])
+        if not indices and len(set(column)) > 1:
+            return None
         written = []
         for values in zip(*(_split(name)[1] for name in column), strict=True):
             letter = next((letter for letter, own in variables.items() if own == list(values)), "")
@@ -163,5 +193,5 @@ def _skeleton(part: Part) -> str:
 
 def _split(name: str) -> tuple[str, tuple[str, ...]]:
     """w2_1_3 is w with indices 2, 1, 3; so is w[2,1,3], where letters are possible."""
-    match = re.fullmatch(r"([^\W\d_]+)(?:_?(\d+(?:_\d+)*)|\[(.*)\])", name)
+    match = re.fullmatch(r"(.*[^\W\d_])(?:_?(\d+(?:_\d+)*)|\[(.*)\])", name)
     return (match[1], tuple(re.split("[_,]", match[2] or match[3]))) if match else (name, ())

@@ -3,6 +3,7 @@
 Nothing is cancelled, and nothing is multiplied out: what comes out is what went in, for every number.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 from ..ops import TABLE
@@ -90,39 +91,26 @@ class _Product:
     """coefficient · above / (divisor · below); the coefficient stands before above[at]."""
 
     def __init__(self, parts: Iterable[Part]):
-        self.coefficient = self.divisor = 1.0
         self.at = 0
         self.above: list[Expression] = []
         self.below: list[Expression] = []
+        numbers, divisors = [1.0], [1.0]
         stack: list[tuple[Part, bool]] = [(part, False) for part in parts][::-1]
         while stack:
             part, inverted = stack.pop()
             if not isinstance(part, Expression):
-                if inverted:
-                    self.divisor *= part
-                else:
-                    self.coefficient *= part
-                    if abs(part) != 1.0:
-                        self.at = len(self.above)
+                (divisors if inverted else numbers).append(part)
+                if not inverted and abs(part) != 1.0:
+                    self.at = len(self.above)
             elif part.op is _NEG:
-                self.coefficient = -self.coefficient
+                numbers.append(-1.0)
                 stack.append((part.operands[0], inverted))
             elif part.op is _MUL or part.op is _DIV:
                 left, right = part.operands
                 stack += [(right, inverted ^ (part.op is _DIV)), (left, inverted)]
             else:
                 (self.below if inverted else self.above).append(part)
-        if self.divisor in (1.0, -1.0):
-            self.coefficient, self.divisor = self.coefficient * self.divisor, 1.0
-        elif self.divisor and self.coefficient % self.divisor == 0.0:
-            self.coefficient, self.divisor = self.coefficient / self.divisor, 1.0
-        elif self.coefficient not in (0.0, 1.0, -1.0) and self.divisor % self.coefficient == 0.0:
-            self.coefficient, self.divisor = 1.0, self.divisor / self.coefficient
-        inverse = 1.0 / self.coefficient if self.coefficient else 0.0
-        if self.divisor == 1.0 and len(repr(inverse)) + 4 < len(repr(self.coefficient)):
-            self.coefficient, self.divisor = 1.0, inverse  # / 3, not 0.3333333333333333
-        if self.divisor < 0.0:
-            self.coefficient, self.divisor = -self.coefficient, -self.divisor
+        self.coefficient, self.divisor = _simplest(numbers, divisors)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -137,7 +125,9 @@ class _Product:
         size = abs(self.coefficient)
         factors: list[Part] = list(above)
         if size != 1.0 or not factors:
-            factors.insert(min(self.at, len(factors)), size)
+            # A number comes first, but it stays with a sum that it came with: x · 2 (f - y).
+            beside = above[self.at] if self.at < len(above) and len(above) == len(self.above) else None
+            factors.insert(self.at if beside and beside.op in (_ADD, _SUB) else 0, size)
         if self.divisor != 1.0:
             below = [self.divisor, *below]  # type: ignore[list-item]
         result = _chain(factors)
@@ -161,12 +151,15 @@ class _Product:
 def _powers(factors: list[Expression]) -> list[Expression]:
     """x x² is x³: factors that stand there again are counted, at their first place."""
     bases: dict[str, tuple[Expression, float]] = {}
+    if len(factors) < 2:
+        return factors
     for part in factors:
         base, exponent = part, 1.0
         if part.op is _POW and isinstance(part.operands[0], Expression) and part.operands[1] in (2.0, 3.0, 4.0):
             base, exponent = part.operands
-        _, so_far = bases.get(str(base), (base, 0.0))
-        bases[str(base)] = base, so_far + exponent
+        key = base.name or str(base)
+        _, so_far = bases.get(key, (base, 0.0))
+        bases[key] = base, so_far + exponent
     return [base if n == 1.0 else Expression(_POW, (base, n)) for base, n in bases.values()]
 
 
@@ -175,3 +168,35 @@ def _chain(factors: Sequence[Part]) -> Part:
     for factor in factors[1:]:
         result = Expression(_MUL, (result, factor))
     return result
+
+
+def _simplest(numbers: list[float], divisors: list[float]) -> tuple[float, float]:
+    """coefficient / divisor with as few digits as there are: / 3, not 0.3333333333333333."""
+    coefficient, divisor = _multiplied(numbers), _multiplied(divisors)
+    if not 1e-300 < abs(divisor) < 1e300:  # together they may still be an ordinary number
+        coefficient, divisor = _multiplied([*numbers, *(1.0 / x if x else math.inf for x in divisors)]), 1.0
+    if divisor < 0.0:
+        coefficient, divisor = -coefficient, -divisor
+    if coefficient in (0.0, 1.0, -1.0) or not math.isfinite(coefficient):
+        return coefficient, divisor
+    if coefficient % divisor == 0.0:
+        return coefficient / divisor, 1.0
+    if divisor % coefficient == 0.0:
+        return math.copysign(1.0, coefficient), divisor / abs(coefficient)
+    inverse = 1.0 / coefficient
+    if divisor == 1.0 and math.isfinite(inverse) and len(repr(inverse)) + 4 < len(repr(coefficient)):
+        return math.copysign(1.0, coefficient), abs(inverse)
+    return coefficient, divisor
+
+
+def _multiplied(numbers: list[float]) -> float:
+    """Their product, where a product of some of them may be out of the range of floats."""
+    mantissa, exponent = 1.0, 0
+    for number in numbers:
+        part, power = math.frexp(number)
+        mantissa, more = math.frexp(mantissa * part)
+        exponent += power + more
+    try:
+        return math.ldexp(mantissa, exponent)
+    except OverflowError:
+        return math.copysign(math.inf, mantissa)

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..ops import ATOM, Op
+from ..ops import ATOM, TABLE, Op
 from .expression import Expression
-from .formula import GREEK
+from .formula import GREEK, spelled
 
 # How tightly what is written binds, and what an operand needs to stand without parentheses. Finer than the table's
 # precedence: a / b c would be read as a / (b c) by a person and as (a / b) c by Python, so neither is written.
@@ -53,7 +53,8 @@ class Style:
         return op.text
 
     def operation(self, op: Op, texts: list[str], operands: tuple[Any, ...]) -> str:
-        return self.template(op).format(*texts).replace(" - 0)", ")")  # sign(x), not sign(x - 0)
+        text = self.template(op).format(*texts)
+        return text.replace(" - 0)", ")") if op.name == "compare" else text  # sign(x), not sign(x - 0)
 
     def parentheses(self, text: str) -> str:
         return f"({text})"
@@ -83,6 +84,10 @@ class Style:
         return self.number(x), (_SIGN if x < 0.0 else ATOM)
 
     def _operation(self, op: Op, operands: tuple[Any, ...], parts: list[Written]) -> Written:
+        if op.name in ("add", "sub") and isinstance(operands[1], float) and operands[1] < 0.0:
+            op = TABLE["sub" if op.name == "add" else "add"]  # x - 2, not x + -2
+            operands = operands[0], -operands[1]
+            parts = [parts[0], self._number(operands[1])]
         template = self.template(op)
         texts = []
         for i, (text, binds) in enumerate(parts):
@@ -109,6 +114,10 @@ def _needed(op: Op, template: str, i: int) -> float:
 class Python(Style):
     """An expression of Python, in the names of the graph; its functions are those of `micrograd_like.ops`."""
 
+    def name(self, name: str) -> str:
+        known = (name.isidentifier() and name.isascii()) or name[0] == "\0"
+        return name if known else spelled(name).replace(",", "_")
+
     def template(self, op: Op) -> str:
         if op.name in _NEEDS:
             return op.text
@@ -120,7 +129,8 @@ class Text(Style):
 
     def name(self, name: str) -> str:
         if indexed := _indexed(name):
-            return f"{indexed[0]}{indexed[1]}_{indexed[2]}"
+            stem, layer, indices = indexed
+            return f"{stem.replace('δ_', 'δ') if layer else stem}{layer}_{indices}"
         name = _greek(name)
         match = _NAME.fullmatch(name)
         if not match:
@@ -138,7 +148,7 @@ class Text(Style):
             return left + between + right
         if op.name == "pow":
             exponent = operands[1]
-            if isinstance(exponent, float) and exponent == int(exponent) and abs(exponent) < 100:
+            if isinstance(exponent, float) and abs(exponent) < 100 and exponent == int(exponent):
                 return texts[0] + str(int(exponent)).translate(_RAISED)
             return f"{texts[0]}^{texts[1]}"
         return super().operation(op, texts, operands)
@@ -153,7 +163,9 @@ class Latex(Style):
         layer = ""
         if indexed := _indexed(name):
             stem, layer, indices = indexed
-        elif re.search(r"[^\W\d_]\d+_", name):  # w1_2_3 is of layer 1
+            if stem.startswith("δ_"):
+                return rf"\delta_{{{self.name('delta_'.join(name.split('delta_')[1:]))}}}"
+        elif re.fullmatch(r"[^\W\d_]+\d+(?:_\d+)+", _greek(name)):  # w1_2_3 is of layer 1
             layer, _, indices = indices.partition("_")
         if len(stem) > 1:
             stem = rf"\mathrm{{{stem.replace('_', chr(92) + '_')}}}"
