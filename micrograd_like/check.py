@@ -10,10 +10,10 @@ from textwrap import fill
 from typing import Any, BinaryIO
 
 from .byhand.comparison import Comparison, compare
-from .byhand.formula import LONGEST, SPELLINGS, FormulaError, Names, Parser, canonical, indices, parse
+from .byhand.formula import FUNCTION_NAMES, LONGEST, FormulaError, Names, Parser, canonical, indices, parse
 from .byhand.given import gradient_by
 from .engine import Value, topological
-from .ops import FUNCTIONS, DomainError, apply
+from .ops import DomainError, apply
 
 
 def chain_text(depth: int) -> str:
@@ -192,22 +192,22 @@ def check(network: Network, formulas: Sequence[str], of: str | None = None) -> C
                 used.update(() if isinstance(expression, float) else expression.names())
     whole = "\n".join(formulas)
     if of is None:
-        _refuse_unnoticed(lines, used, graph)
+        _refuse_unnoticed(lines, used, graph, network.loss.name)
         return compare(network.loss, whole)
     place, target = lines.pop()
     if target:
         raise ValueError(f"{place}: with --of {of} the last line has no '=', but it begins {target!r}")
-    _refuse_unnoticed(lines, used, None)
+    _refuse_unnoticed(lines, used, None, network.loss.name)
     return compare(network.loss, {network.nodes[graph.find(of)[0]]: whole})
 
 
-def _refuse_unnoticed(lines: list[tuple[str, str]], used: set[str], graph: Names | None) -> None:
+def _refuse_unnoticed(lines: list[tuple[str, str]], used: set[str], graph: Names | None, loss: str) -> None:
     """Raise ValueError for a line that serves no later one and, if they count, gives no gradient of the graph."""
     given: dict[str, str] = {}
     for place, target in lines:
         if not target:
             raise ValueError(f"{place}: a line does not say what it is: begin it with dw = for the gradient by w")
-        nodes = [] if graph is None else graph.find(gradient_by(target))
+        nodes = [] if graph is None else graph.find(gradient_by(target, graph.exact, loss))
         if nodes and nodes[0] in given:
             raise ValueError(f"{place}: {target!r} and {given[nodes[0]]!r} are one gradient; check one at a time")
         if nodes:
@@ -221,7 +221,7 @@ def _is_name(kind: str, token: str) -> bool:
     """Whether a token can name a node: a word, or the LaTeX command of a Greek letter, that is no function."""
     key = canonical(token)
     named = kind == "name" or (kind == "command" and not key.isascii())
-    return named and key not in FUNCTIONS and key not in SPELLINGS
+    return named and not {token, key} & FUNCTION_NAMES
 
 
 def _written(name: str) -> str:

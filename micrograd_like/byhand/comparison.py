@@ -153,7 +153,7 @@ def compare(loss: Value, formulas: Formulas, rtol: float = 1e-9) -> Comparison:
 def _row(graph: Graph, given: Given, finding: Finding, engine: float, seen: Difference, rtol: float) -> Row:
     yours, rounded = given.value_and_rounding(graph.by_name)
     row = Row(given.title, engine, yours, seen.slope)
-    here = row.relative <= rtol or abs(yours - engine) <= rounded + 1e-300
+    here = yours == engine or (math.isfinite(yours) and abs(yours - engine) <= max(rtol * abs(engine), rounded, 1e-300))
     corners = kinks(graph.loss, graph.numbers) if seen.kink else []
     if corners or seen.excludes(engine, 1e-6):
         row.verdict, row.sentence = UNSETTLED, _why_unsettled(graph, engine, seen, corners)

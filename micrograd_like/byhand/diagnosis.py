@@ -12,7 +12,7 @@ from .derivation import TooLongError
 from .expression import Expression
 from .formula import canonical
 from .given import Formulas, Given, evaluate, meant, read
-from .graph import Graph
+from .graph import Graph, unit_operand
 from .network import Network
 from .points import RTOL, Index, Numbers, Point, constant_ratio, general, same
 from .replay import gradients
@@ -138,7 +138,7 @@ class _Case:
         yours = []
         for point in points:
             environment = {name: point.numbers[node] for name, node in graph.nodes.items()}
-            own = given.value(environment)
+            own = given.elsewhere(environment)
             if own == own:  # a formula need not be defined everywhere
                 self.points.append(point)
                 self.environments.append(environment)
@@ -181,7 +181,7 @@ class _Case:
         explained = [(reading.explain(), reading) for reading in _readings(self)]
         found = [one for one in explained if all(one[0].values())]
         if found:
-            slips, reading = min(found, key=lambda one: sum(weight(part) for part in one[0].values()))
+            slips, reading = min(found, key=lambda one: one[1].unlikely + sum(map(weight, one[0].values())))
             named = [replace(slip, line=reading.called(i)) for i, part in slips.items() for slip in part]
             return tuple(named), named[0].line if named else ""
         reading = explained[0][1]
@@ -212,9 +212,9 @@ class _Case:
 
     def _hidden(self, tree: Part | None) -> set[Value]:
         """The names of mere arithmetic that the formula does without: it may have what they stand for."""
-        mentioned = tree.names() if isinstance(tree, Expression) else self.graph.nodes
-        units = [node for node in self.graph.order if node.op is not None and node.op.arity == 1]
-        kept = {self.given.node, *units, *(x for node in units for x in node.operands)}
+        mentioned = tree.names() if isinstance(tree, Expression) else self.given.mentioned or self.graph.nodes
+        units = {node: unit_operand(node) for node in self.graph.order}
+        kept = {self.given.node, *units.values(), *(node for node, operand in units.items() if operand is not None)}
         return {
             node
             for node, name in self.graph.names.items()
@@ -239,7 +239,8 @@ class _Case:
         if node is self.given.node and not cut:
             others = {name: self.gradient(x) for x, name in self.graph.names.items() if x.op is None and x is not node}
         rtol = RTOL if self.given.general else TYPED
-        return Search(network, [name for name, _ in cut.values()], tree, others, rtol).explain(yours)
+        deltas = [name for name, _ in cut.values()]
+        return Search(network, deltas, tree, self.given.mentioned, others, rtol).explain(yours)
 
 
 Meaning = tuple[Value, float]  # a node, and how many times ∂loss/∂node it is
@@ -257,8 +258,9 @@ def _readings(case: _Case) -> list["_Reading"]:
     for i, (target, _) in enumerate(lines[:-1]):
         short = canonical(target)
         node = meant(graph, target)
-        if node is not None:
-            fixed[i] = node, 1.0
+        own = [x for name, x in graph.nodes.items() if short[:1] == "δ" and canonical(name) == short[1:]]
+        if node is not None or own:
+            fixed[i] = node if node is not None else own[0], 1.0
         elif short:
             families.setdefault(short.removesuffix(_index(short)), []).append(i)
     readings = [_Reading(case, fixed)]
@@ -339,6 +341,11 @@ class _Reading:
             self.yours.append(own)
             for environment, number in zip(self.environments, right, strict=True):
                 environment[target] = number
+
+    @property
+    def unlikely(self) -> float:
+        """Derivatives with a factor need a reason."""
+        return 0.3 if any(scale != 1.0 for _, scale in self.meanings.values()) else 0.0
 
     def called(self, i: int) -> str:
         """What to call line i."""

@@ -22,6 +22,7 @@ SPELLINGS = {  # other names of functions of the table
     "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2",
     "arctanh": "atanh", "ln": "log", "log_2": "log2", "log_{2}": "log2", "log_10": "log10", "log_{10}": "log10",
     "max": "maximum", "min": "minimum", "σ": "sigmoid", "ReLU": "relu",
+    "heaviside": "step",
 }  # fmt: skip
 _DERIVED = {  # functions that people write and the table has in another form
     "sign": lambda x: Expression._record(TABLE["compare"], (x, 0.0)),
@@ -31,7 +32,7 @@ _DERIVED = {  # functions that people write and the table has in another form
 FUNCTION_NAMES = {*TABLE, *SPELLINGS, *_DERIVED}
 
 _UPRIGHT = r"\\(?:mathrm|operatorname|text)\{\s*([^{}]*?)\s*\}"
-_NAME = r"[^\W\d_](?:(?![⁰¹²³⁴-⁹])[^\W_]|[₀-₉]|_(?:\{[0-9a-zA-Z,\ ]*\})?)*"
+_NAME = r"[^\W\d_](?:(?![⁰¹²³⁴-⁹])[^\W_]|[₀-₉]|_(?:\{[0-9a-zA-Z,\ ]*\})?)*(?:\.grad\b)?"
 _TOKEN = re.compile(
     r"""(?P<bar>\\left\s*\||\\right\s*\|)
       | (?P<space>(?:\s|\\[,;:!\ ]|\\quad|\\(?:left|right)(?!\s*\||[a-zA-Z])|&)+)
@@ -40,7 +41,7 @@ _TOKEN = re.compile(
       | (?P<upright>UPRIGHT(?:_(?:\{[0-9a-zA-Z,\ ]*\}|[0-9a-zA-Z]))?)
       | (?P<command>\\[a-zA-Z]+(?:_(?:\{[0-9a-zA-Z,\ ]*\}|[0-9a-zA-Z]))?)
       | (?P<name>NAME)
-      | (?P<symbol>\*\*|[-+*/^()\[\]{},=·×÷⋅−|])""".replace("NAME", _NAME).replace("UPRIGHT", _UPRIGHT),
+      | (?P<symbol>\*\*|[-+*/^()\[\]{},=·×÷⋅−|<>])""".replace("NAME", _NAME).replace("UPRIGHT", _UPRIGHT),
     re.VERBOSE,
 )
 _LAYER = re.compile(r"(_\{[\d,\ ]+\}|_\d)?\^\{\((\d+)\)\}(_\{[\d,\ ]+\}|_\d)?")
@@ -286,6 +287,12 @@ class Parser:
         opening = self.tokens[self.i][1]
         self.i += 1
         inner = self.sum()
+        if self.peek("<", ">"):  # (z > 0), 1[z > 0]: 1 where it is so, else 0
+            swapped = self.take("<")
+            self.take(">")
+            other = self.sum()
+            inner = Expression._record(TABLE["sub"], (other, inner) if swapped else (inner, other))
+            inner = Expression._record(TABLE["step"], (inner,))
         self.expect(_CLOSING[opening])
         return Expression._record(TABLE["abs"], (inner,)) if "|" in opening else inner
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
 from typing import Any
 
@@ -15,6 +15,13 @@ from .tidy import Part
 
 Formula = float | str | Callable[..., float]
 Formulas = str | Mapping[Value | str, Formula]
+
+
+class _Lines:
+    """The lines of a text up to a gradient, read already."""
+
+    def __init__(self, lines: list[tuple[str, Part]]):
+        self.lines = lines
 
 
 class Given:
@@ -30,8 +37,9 @@ class Given:
         self.lines: list[tuple[str, Part]] = []
         self.function: Callable[[Mapping[str, float]], float] | None = None
         self.number = 0.0
-        if isinstance(formula, list):
-            self.lines = formula
+        self.parameters: list[str] = []
+        if isinstance(formula, _Lines):
+            self.lines = formula.lines
         elif isinstance(formula, str):
             self.lines = parse(formula, graph.nodes)  # type: ignore[assignment]
         elif callable(formula) and not isinstance(formula, Value):
@@ -39,14 +47,31 @@ class Given:
             unknown = [name for name in wanted if name not in graph.nodes]
             if unknown:
                 raise ValueError(f"the function's parameter {unknown[0]!r} is no name of the graph; {graph.listing()}")
+            self.parameters = wanted
             self.function = lambda numbers: number(formula(*(numbers[name] for name in wanted)), where)
         else:
             self.number = number(formula, where)
 
     @property
     def general(self) -> bool:
-        """Does it say anything at other points?"""
-        return bool(self.lines or self.function)
+        """Does it say anything at other points? One that mentions no node is a number."""
+        return bool(self.mentioned)
+
+    @property
+    def mentioned(self) -> set[str]:
+        """The names of the graph, and of lines, that it has."""
+        names = {
+            name for _, expression in self.lines if isinstance(expression, Expression) for name in expression.names()
+        }
+        targets = {target for target, _ in self.lines}
+        return {*self.parameters, *(names - targets)}
+
+    def elsewhere(self, numbers: Mapping[str, float]) -> float:
+        """The gradient at a point that nobody asked for: nan where a function fails there."""
+        try:
+            return self.value(numbers)
+        except (ArithmeticError, ValueError):
+            return math.nan
 
     def value(self, numbers: Mapping[str, float]) -> float:
         """The gradient when the names of the graph stand for these numbers."""
@@ -105,24 +130,34 @@ def read(graph: Graph, formulas: Formulas, where: str) -> list[Given]:
     for i, (target, _) in enumerate(lines):
         node = meant(graph, target)
         if node is not None:
-            found.append(Given(graph, node, lines[: i + 1], where))
+            found.append(Given(graph, node, _Lines(lines[: i + 1]), where))
     if not found:
         raise ValueError(f"no line gives a gradient: write a line dw = … for the node w; {graph.listing()}")
     return found
 
 
 def meant(graph: Graph, target: str) -> Value | None:
-    """The node by which `target` is a gradient: w1 of dw1, ∂L/∂w_1, dL/dw1, w1.grad; None if it is none."""
-    name = gradient_by(target)
+    """The node by which `target` is the gradient of the loss; None if it is none."""
+    name = gradient_by(target, graph.nodes, graph.loss.name)
     matches = [node for own, node in graph.nodes.items() if canonical(own) == name] if name else []
     return matches[0] if len(matches) == 1 else None
 
 
-def gradient_by(target: str) -> str:
-    """The name by which `target` is a gradient, in its one spelling; "" if it is none."""
+def gradient_by(target: str, nodes: Iterable[str], loss: str) -> str:
+    """The name by which `target` is a gradient: w1 of dw1, ∂L/∂w_1, dL/dw1, dL_dw1, grad_w1, w1.grad; "" if it is none.
+
+    What is differentiated is the loss, by any name but that of another node: ∂f1/∂z1 is no gradient.
+    """
     target = target.strip()
-    latex = re.fullmatch(r"\\frac\s*\{.*\}\s*\{\s*(?:\\partial|∂|d)\s*(.+)\}", target)
-    plain = re.fullmatch(r"(?:(?:∂|\\partial\s*|d)\w+\s*/\s*)?(?:∂|\\partial\s*|d)_?(.+)", target)
-    suffixed = re.fullmatch(r"(.+)\.grad", target)
-    match = latex or suffixed or plain
-    return canonical(match.group(1)) if match else ""
+    fraction = re.fullmatch(rf"\\frac\s*\{{\s*{_D}?\s*(.*?)\s*\}}\s*\{{\s*{_D}\s*(.+)\}}", target)
+    plain = re.fullmatch(rf"{_D}\s*([^/]*?)\s*(?:/\s*|_){_D}\s*_?(.+)", target)
+    short = re.fullmatch(rf"()(?:{_D}|grad)\s*_?(.+)", target)
+    suffixed = re.fullmatch(r"()(.+)\.grad", target)
+    match = fraction or suffixed or plain or short
+    if match is None:
+        return ""
+    others = {canonical(name) for name in nodes} - {canonical(loss)}
+    return "" if canonical(match[1]) in others else canonical(match[2])
+
+
+_D = r"(?:\\partial|∂|d)"

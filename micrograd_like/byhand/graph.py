@@ -71,6 +71,14 @@ class Graph:
         return f"the names of the graph are {shown or 'none: give the nodes names'}"
 
 
+def unit_operand(node: Value) -> Value | None:
+    """What a unit is the activation of: the only operand, apart from constants, of what is no arithmetic."""
+    if node.op is None or node.op.name in ("add", "sub", "mul", "div", "pow", "neg"):
+        return None
+    operands = [x for x in node.operands if isinstance(x, Value)]
+    return operands[0] if len(operands) == 1 else None
+
+
 def _is_leaf(x: Value | float) -> bool:
     return isinstance(x, float) or x.op is None
 
@@ -84,8 +92,8 @@ def _sums(order: Iterable[Value]) -> Iterator[tuple[Value, str]]:
     """The names z of what units with a name and an index are the activations of, in the lecture's notation."""
     for node in order:
         index = node.name[len(stem(node)) :].lstrip("_")
-        operand = node.operands[0] if index and node.op is not None and node.op.arity == 1 else 0.0
-        if isinstance(operand, Value) and operand.op is not None and not operand.name:
+        operand = unit_operand(node) if index else None
+        if operand is not None and operand.op is not None and not operand.name:
             yield operand, f"z{index}"
 
 
@@ -107,7 +115,12 @@ def _units(order: Iterable[Value]) -> dict[Value, str]:
                     ambiguous.add(unit)  # several samples go through the unit
                 last[unit] = node
     named = {node: f"z{unit}" for unit, node in last.items() if unit not in ambiguous}
+    # What follows the last sum may be part of the loss: a hidden unit goes into products with weights.
+    weighted = {
+        x for node in order if node.op is not None and node.op.name == "mul" for x in node.operands if not _is_leaf(x)
+    }
     for node in order:
-        if node.op is not None and node.op.arity == 1 and named.get(node.operands[0], "").startswith("z"):  # type: ignore[arg-type]
-            named[node] = "f" + named[node.operands[0]][1:]  # type: ignore[index]
+        operand = unit_operand(node)
+        if operand in named and (node in weighted or node.op.name in ("tanh", "sigmoid", "relu")):  # type: ignore[union-attr]
+            named[node] = "f" + named[operand][1:]
     return named

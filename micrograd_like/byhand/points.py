@@ -114,7 +114,7 @@ def _bin(x: float) -> int:
 
 def close(a: float, b: float, rtol: float = RTOL) -> bool:
     """Equal but for rounding."""
-    return abs(a - b) <= rtol * max(abs(a), abs(b)) + 1e-290
+    return a == b or abs(a - b) <= min(rtol * max(abs(a), abs(b)) + 1e-290, 1e300)
 
 
 def same(a: Sequence[float], b: Sequence[float], rtol: float = RTOL) -> bool:

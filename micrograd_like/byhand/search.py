@@ -7,7 +7,7 @@ where that finds nothing, the same slips are tried the other way round: what cha
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from ..ops import TABLE
 from .derivation import SCREEN
 from .expression import Expression
+from .graph import unit_operand
 from .network import Network, Step
 from .points import Index, Numbers, close, constant_ratio, over, same, usable
 from .slips import (
@@ -34,6 +35,7 @@ from .slips import (
     Edit,
     Slip,
     edits,
+    fraction,
     places,
     weight,
 )
@@ -58,19 +60,26 @@ class Guess:
 class Search:
     """All single slips in the derivative that a network is, ready to be compared with what somebody has.
 
-    deltas: the names of derivatives that may be used. tree: the formula, if there is one. others: the derivatives by
-    other leaves. rtol: how exact the formula is.
+    deltas: the names of derivatives that may be used. tree: the formula, if there is one; mentioned: the names it has.
+    others: the derivatives by other leaves. rtol: how exact the formula is.
     """
 
     def __init__(
-        self, network: Network, deltas: Sequence[str], tree: Part | None, others: Mapping[str, Numbers], rtol: float
+        self,
+        network: Network,
+        deltas: Sequence[str],
+        tree: Part | None,
+        mentioned: Collection[str],
+        others: Mapping[str, Numbers],
+        rtol: float,
     ):
         self.network, self.tree, self.others, self.rtol = network, tree, others, rtol
         self.deltas = set(deltas)
         graph = network.graph
         known = [*graph.nodes, *deltas]
-        mentioned = tree.names() if isinstance(tree, Expression) else known
-        self.names = [name for name in known if name in mentioned]  # a wrong name is one that the formula has
+        if isinstance(tree, Expression):
+            mentioned = tree.names()
+        self.names = [name for name in known if name in (mentioned or known)]  # a wrong name is one that it has
         self.factors = self._known_factors()
         self.singles = list(self._of_whole())
         whole = Index(rtol, ((one.value, one) for one in self.singles))
@@ -96,7 +105,14 @@ class Search:
             found = [guess for way in stage for guess in way(yours)]
             if found:
                 break
-        return min((one.slips for one in found), key=weight, default=())
+        return min((one.slips for one in found if not self._says_nothing(one.slips)), key=weight, default=())
+
+    def _says_nothing(self, slips: tuple[Slip, ...]) -> bool:
+        """All of the derivative is missing, and all of the formula is too many."""
+        whole = AS_NAMED.write(self.network.rest(self.network.target))
+        return any(s.kind == EXTRA for s in slips) and any(
+            s.kind in (DROPPED, OUTPUT) and s.factor == whole for s in slips
+        )
 
     def by_constant(self, yours: Numbers) -> list[Guess]:
         """One number between yours and the derivative, at all points."""
@@ -112,15 +128,15 @@ class Search:
 
     def _constant_slip(self, c: float) -> Slip:
         """c times too much: of a number in the derivative, if there is one that is not in one of several ways only."""
-        found = Slip(CONSTANT, "1", _fraction(c))
+        found = Slip(CONSTANT, "1", fraction(c))
         for step in self.network.steps:
             ways = sum(other.end is step.end for other in self.network.steps)
             for part, _, is_factor, below, _ in places(step.expression):
                 if is_factor and isinstance(part, float) and abs(part) != 1.0 and ways == 1:
                     right, wrong = (1.0 / part, c / part) if below else (part, part * c)
                     if not below or not found.place:
-                        instead = "" if close(wrong, 1.0) else _fraction(wrong)
-                        found = Slip(CONSTANT, _fraction(right), instead, step.place, AS_NAMED.write(step.expression))
+                        instead = "" if close(wrong, 1.0) else fraction(wrong)
+                        found = Slip(CONSTANT, fraction(right), instead, step.place, AS_NAMED.write(step.expression))
         return found
 
     def kind_of(self, right: str, wrong: str) -> str:
@@ -130,7 +146,7 @@ class Search:
         a, b = (self.network.graph.nodes.get(name) for name in (right, wrong))
         if a is None or b is None:
             return NAME
-        if any(x.op is not None and x.op.arity == 1 and x.operands[0] is y for x, y in ((a, b), (b, a))):
+        if unit_operand(a) is b or unit_operand(b) is a:
             return ARGUMENT
         if _stem(right) == _stem(wrong):
             return INDEX
@@ -157,8 +173,9 @@ class Search:
     def _in_step(self, i: int) -> Iterator[Guess]:
         network, step = self.network, self.network.steps[i]
         whole = AS_NAMED.write(step.expression)
+        inside = "" if len(network.steps) == 1 else whole  # what is all of the derivative is no place in it
         for edit in self._edits(step):
-            slip = replace(edit.slip, place=step.place, whole=whole)
+            slip = replace(edit.slip, place=step.place, whole=inside)
             yield self._changed(i, (slip,), network.numbers(edit.result))
             if slip.kind == DROPPED:  # y - f is dropped as f - y, with the minus that the chain rule has before it
                 other = tuple(-x for x in network.numbers(edit.result))
@@ -166,7 +183,8 @@ class Search:
         for slip, numbers in self.factors:
             local = tuple(a * b for a, b in zip(step.numbers, numbers, strict=True))
             yield self._changed(i, (replace(slip, place=step.place),), local)
-        dropped = self._changed(i, (Slip(PATH, whole, place=step.place, whole=whole),), (0.0,) * len(step.numbers))
+        inside = whole if step.start is not network.target or step.end is not network.graph.loss else ""
+        dropped = self._changed(i, (Slip(PATH, whole, place=step.place, whole=inside),), (0.0,) * len(step.numbers))
         if any(abs(a) > 1e-9 * abs(b) for a, b in zip(dropped.value, network.value, strict=True)):
             yield dropped
 
@@ -174,7 +192,7 @@ class Search:
         yield from edits(step.expression, self.names, self.kind_of)
         start, end = step.start, step.end
         names = self.network.names
-        if end is None or end.op is None or end.op.arity != 1 or end.operands[0] is not start:
+        if end is None or end.op is None or end.op.arity != 1 or unit_operand(end) is not start:
             return
         if start not in names or end not in names:
             return
@@ -204,28 +222,35 @@ class Search:
             yield Guess((replace(slip, kind=DROPPED),), tuple(map(over, value, numbers)))
 
     def _of_layers(self) -> Iterator[Guess]:
-        """The same slip in all units of a layer."""
-        layers: dict[tuple[str, str], list[int]] = {}
-        for i, step in enumerate(self.network.steps):
+        """The same slip in all units of a layer, or in all layers."""
+        network = self.network
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for i, step in enumerate(network.steps):
             if step.end is not None:
-                layers.setdefault((_family(step.place), _family(AS_NAMED.write(step.expression))), []).append(i)
-        for layer in layers.values():
-            if len(layer) == 1:
-                continue
+                text = AS_NAMED.write(step.expression)
+                groups.setdefault((_family(step.place), _family(text)), []).append(i)
+                groups.setdefault((step.end.op, re.sub(r"[^\W\d]\w*", "#", text)), []).append(i)
+        for group in {tuple(group) for group in groups.values() if len(group) > 1}:
             made: dict[tuple[str, str], list[tuple[int, Slip, Numbers]]] = {}
-            for i in layer:
-                step = self.network.steps[i]
+            for i in group:
+                step = network.steps[i]
+                roles = {network.names.get(step.start, ""): "start", network.names.get(step.end, ""): "end"}
                 for edit in self._edits(step):
-                    numbers = self.network.numbers(edit.result)
-                    made.setdefault((edit.slip.kind, _family(edit.where)), []).append((i, edit.slip, numbers))
+                    where = " ".join(roles.get(word, _family(word)) for word in edit.where.split(" "))
+                    made.setdefault((edit.slip.kind, where), []).append((i, edit.slip, network.numbers(edit.result)))
             for units in made.values():
-                if len(units) == len(layer) and [i for i, _, _ in units] == layer:
-                    changed = list(self.network.base)
+                if [i for i, _, _ in units] == list(group):
+                    changed = list(network.base)
                     for i, _, numbers in units:
                         changed[i] = numbers
-                    first = self.network.steps[layer[0]]
-                    slip = replace(units[0][1], place=first.place, whole=AS_NAMED.write(first.expression))
-                    yield Guess((slip,), self.network.derivative(changed))
+                    first, *rest = (network.steps[i] for i in group)
+                    slip = replace(
+                        units[0][1],
+                        place=first.place,
+                        whole=AS_NAMED.write(first.expression),
+                        also=tuple(step.place for step in rest),
+                    )
+                    yield Guess((slip,), network.derivative(changed))
 
     def _of_ways(self, singles: Sequence[Guess]) -> Iterator[Guess]:
         """A slip made only in those terms of a sum that come through one of several steps."""
@@ -253,7 +278,8 @@ class Search:
             unit = end is None or end.op is None or (end.op.arity == 1 and end.op.name != "neg") or end.op.name == "mul"
             last[step.start] = last.get(step.start, True) and not unit and last.get(end, False)
         ends = [step.end for step in network.steps if last.get(step.end) and not last.get(step.start)]
-        ends = [network.target] if last[network.target] else ends
+        if last[network.target] and network.target.op is not None:
+            ends = [network.target]
         outputs = [node for node in dict.fromkeys(ends) if node is not None and node is not loss]
         if not outputs:
             return
@@ -308,6 +334,8 @@ class Search:
         found = []
         for edit in edits(self.tree, [*graph.nodes, *self.deltas], lambda yours, right: self.kind_of(right, yours)):
             slip, kind = edit.slip, edit.slip.kind
+            if kind in (DROPPED, EXTRA) and not edit.where.split(" ")[0]:
+                continue  # all of the formula too many, or missing
             if kind == DROPPED:  # the formula without it is right
                 slip = replace(slip, kind=EXTRA)
             elif kind == EXTRA:
@@ -382,14 +410,6 @@ class Search:
 
 _MOST = 100_000  # guesses of one kind
 _SHORT = 14  # symbols of a step in which two slips at once are looked for
-
-
-def _fraction(x: float) -> str:
-    """1/3 rather than 0.333333."""
-    from fractions import Fraction
-
-    near = Fraction(x).limit_denominator(1000)
-    return str(near) if near and close(float(near), x) else AS_NAMED.write(x)
 
 
 def _stem(name: str) -> str:

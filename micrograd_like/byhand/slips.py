@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from ..ops import TABLE
@@ -34,7 +35,7 @@ class Slip:
     kind: one of the constants of this module. factor: the right thing that it concerns, as a formula: the factor that
     is missing or too many, the name or number that should stand there. instead: what stands there, or "". place: the
     local derivative in which it lies, "∂z2/∂f1", or "" where it is of the whole. whole: that derivative, as a formula.
-    line: the line of a recurrence that has it.
+    line: the line of a recurrence that has it. also: other places with the same slip.
     """
 
     kind: str
@@ -43,8 +44,12 @@ class Slip:
     place: str = ""
     whole: str = ""
     line: str = ""
+    also: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        return self._text() + (f", and likewise in {', '.join(self.also)}" if self.also else "")
+
+    def _text(self) -> str:
         inside = f" in {self.place} = {self.whole}" if self.place and self.whole else ""
         what = f"{self.instead} stands where {self.factor} belongs"
         dropped = "it is missing"
@@ -56,7 +61,9 @@ class Slip:
             EXTRA: f"extra factor {self.factor}: it does not belong there{known}",
             SIGN: f"sign: a minus is missing or too many{inside}",
             CONSTANT: f"constant: {what if self.instead else f'the {self.factor} is missing'}{inside}",
-            PATH: f"dropped path: the way through {self.place} is missing, and with it {self.factor}",
+            PATH: f"dropped path: the way through {self.place} is missing, and with it {self.factor}"
+            if inside
+            else f"dropped path: the term {self.factor} is missing",
             OUTPUT: f"derivative of the output {self.instead}, not the loss: {self.place} = {self.factor} is missing",
             DELTA: f"wrong delta: {what}",
             VARIABLE: f"wrong variable: this is the derivative by {self.instead}, not by {self.factor}",
@@ -89,12 +96,12 @@ def edits(expression: Part, names: Sequence[str], kind_of: Callable[[str, str], 
                 slip = Slip(kind_of(right, wrong), right, wrong)
                 yield Edit(slip, expression.replace({right: Expression(name=wrong)}), f"all {right}")  # type: ignore[union-attr]
     for part, rebuild, is_factor, inverted, where in places(expression):
-        text = f"1 / {AS_NAMED.write(part)}" if inverted else AS_NAMED.write(part)
+        text = _inverse(part) if inverted else AS_NAMED.write(part)
         if isinstance(part, float):
             if is_factor and abs(part) != 1.0:
                 yield Edit(Slip(CONSTANT, text), rebuild(1.0), f"{where} 1")
             for c in _CONSTANTS if not is_factor or abs(part) != 1.0 else ():
-                wrong = f"1 / {AS_NAMED.write(part * c)}" if inverted else AS_NAMED.write(part * c)
+                wrong = _inverse(part * c) if inverted else fraction(part * c)
                 yield Edit(Slip(CONSTANT, text, wrong), rebuild(part * c), f"{where} *{c}")
             yield Edit(Slip(SIGN, "-1"), rebuild(-part), f"{where} -")
             continue
@@ -120,6 +127,16 @@ def edits(expression: Part, names: Sequence[str], kind_of: Callable[[str, str], 
         elif part.op.arity == 1 and part.op.name != "neg":
             inner = part.operands[0]
             yield Edit(Slip(RULE, text, AS_NAMED.write(inner)), rebuild(inner), f"{where} inner")
+
+
+def _inverse(part: Part) -> str:
+    return AS_NAMED.write(Expression(TABLE["div"], (1.0, part)))
+
+
+def fraction(x: float) -> str:
+    """1/3 rather than 0.3333333333333333."""
+    near = Fraction(x).limit_denominator(1000)
+    return str(near) if near and abs(float(near) / x - 1.0) < 1e-8 else AS_NAMED.write(x)
 
 
 def places(expression: Part) -> Iterator[tuple[Part, Callable[[Part], Part], bool, bool, str]]:

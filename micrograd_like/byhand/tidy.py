@@ -141,7 +141,9 @@ class _Product:
         """-(y - f) is (f - y), and -(0.3 - f) is (f - 0.3); but 1 - f² stays as it is."""
         for i in reversed(range(len(factors))):
             part = factors[i]
-            if part.op is _SUB and (isinstance(part.operands[0], Expression) or part.operands[1].op is None):
+            if part.op is _SUB and (
+                isinstance(part.operands[0], Expression) or (part.operands[1].op is None and part.operands[0] != 1.0)
+            ):
                 factors[i] = Expression(_SUB, part.operands[::-1])
                 self.coefficient = -self.coefficient
                 return True
