@@ -23,8 +23,8 @@ class Derivation:
     """What `derive` returns: `lines`, each by those before it. Printed, it is Unicode text; in a notebook, LaTeX.
 
     text, latex, python: the lines in these notations. Lines that differ only in their indices, as those of the units of
-    a layer do, are written once, with sums over k; `python` always has all of them. names: the leaves to which names had
-    to be given, because no formula could contain theirs, or several had the same.
+    a layer do, are written once, with sums over k; `python` always has all of them.
+    names: the leaves that had to be given a name, because no formula could contain theirs, or several had the same.
     """
 
     def __init__(self, loss: str, lines: list[Line], names: Mapping[str, Value], taken: Collection[str]):

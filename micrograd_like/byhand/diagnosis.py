@@ -14,7 +14,7 @@ from .formula import canonical
 from .given import Formulas, Given, evaluate, meant, read
 from .graph import Graph, unit_operand
 from .network import Network
-from .points import RTOL, Index, Numbers, Point, constant_ratio, general, same
+from .points import RTOL, Index, Numbers, Point, close, constant_ratio, general, same
 from .replay import gradients
 from .search import Search
 from .slips import Slip, weight
@@ -87,11 +87,23 @@ def diagnose(loss: Value, formulas: Formulas, seed: int = 0) -> Diagnosis:
 
 def examine(graph: Graph, given: Sequence[Given], seed: int = 0, rtol: float = RTOL) -> Diagnosis:
     """`diagnose`, for formulas that are read already. rtol: the relative error up to which one is right."""
-    points = []
-    if any(one.general for one in given):
-        points = general(graph, [one.node for one in given], _held(graph, given), POINTS, seed)
     here = [Point(graph.numbers, gradients(graph.loss, graph.numbers))]
-    return Diagnosis([_Case(graph, one, points if one.general and points else here, rtol).finding() for one in given])
+    targets = [one.node for one in given]
+    points: list[Point] = []
+    if any(one.general for one in given):
+        points = general(graph, targets, _held(graph, given), POINTS, seed)
+    findings = []
+    for one in given:
+        case = _Case(graph, one, points if one.general and points else here, rtol)
+        held = (
+            _perhaps_held(graph, one) if one.general and not case.right and _Case(graph, one, here, rtol).right else {}
+        )
+        if held and _Case(graph, one, general(graph, targets, held, POINTS, seed) or here, rtol).right:
+            shown = ", ".join(f"{graph.title(node)} = {node.data:g}" for node in held)
+            findings.append(Finding(one.title, RIGHT, f"right for {shown}"))
+        else:
+            findings.append(case.finding())
+    return Diagnosis(findings)
 
 
 def _held(graph: Graph, given: Sequence[Given]) -> set[Value]:
@@ -99,16 +111,31 @@ def _held(graph: Graph, given: Sequence[Given]) -> set[Value]:
     written: set[float] = set()
     named: set[str] = set()
     for one in given:
+        named |= one.mentioned
         for _, expression in one.lines:
-            named |= set(expression.names()) if isinstance(expression, Expression) else set()
             written |= _constants(expression)
     return {
         node
         for node, name in graph.names.items()
+        if node.op is None and name not in named and abs(node.data) in written and abs(node.data) not in (0.0, 1.0, 2.0)
+    }
+
+
+def _perhaps_held(graph: Graph, given: Given) -> dict[Value, None]:
+    """Leaves that a formula may take at their number, if it is right there: with y = 0, f - y is f.
+
+    Targets, as they need no name; what a function has no parameter for; what times 2, say, stands in the formula.
+    """
+    multiples = {n * x for _, expression in given.lines for x in _constants(expression) for n in (0.25, 0.5, 2.0)}
+    return {
+        node: None
+        for node, name in graph.names.items()
         if node.op is None
-        and name not in named
-        and abs(node.data) in written
-        and node.data not in (0.0, 1.0, -1.0, 2.0)
+        and (
+            node in graph.targets
+            or (given.function and name not in given.mentioned)
+            or (name not in given.mentioned and abs(node.data) in multiples - {0.0, 1.0, 2.0, 4.0, 0.5})
+        )
     }
 
 
@@ -118,6 +145,12 @@ def _constants(expression: Part) -> set[float]:
     found: set[float] = set()
     expression._fold(lambda name: None, lambda x: found.add(abs(x)), lambda op, operands, results: None)
     return found
+
+
+def _digits(x: float) -> float:
+    """The relative error of a number that was written with as many digits as it has."""
+    digits = len(repr(abs(x)).partition("e")[0].replace(".", "").strip("0"))
+    return 0.6 * 10.0 ** (1 - digits) if digits < 9 else 0.0
 
 
 def _sentence(slips: Sequence[Slip]) -> str:
@@ -132,7 +165,7 @@ class _Case:
     """One gradient at the points."""
 
     def __init__(self, graph: Graph, given: Given, points: Sequence[Point], rtol: float):
-        self.graph, self.given, self.rtol = graph, given, rtol
+        self.graph, self.given = graph, given
         self.points: list[Point] = []
         self.environments: list[dict[str, float]] = []
         yours = []
@@ -145,6 +178,7 @@ class _Case:
                 yours.append(own)
         self.yours: Numbers = tuple(yours)
         self.truth = self.gradient(given.node)
+        self.right = bool(self.points) and same(self.yours, self.truth, rtol)
 
     def gradient(self, node: Value) -> Numbers:
         return tuple(point.gradient[node] for point in self.points)
@@ -155,10 +189,14 @@ class _Case:
             return Finding(
                 name, UNKNOWN, "I cannot tell: there is no point at which the graph and your formula have numbers"
             )
-        if same(self.yours, self.truth, self.rtol):
+        if self.right:
             return Finding(name, RIGHT, "right")
         ratios = tuple(a / b if b else float("nan") for a, b in zip(self.yours, self.truth, strict=True))
         slips, line = self._slips()
+        if not self.given.general and close(self.yours[0], self.truth[0], digits := _digits(self.yours[0])):
+            return Finding(
+                name, UNKNOWN, f"it agrees with the derivative but for rounding to {digits:.0e}", ratios=ratios
+            )
         if not slips:
             known = ", ".join(f"{ratio:.6g}" for ratio in ratios)
             where = "at several points" if self.given.general else "at this one point"
@@ -344,8 +382,10 @@ class _Reading:
 
     @property
     def unlikely(self) -> float:
-        """Derivatives with a factor need a reason."""
-        return 0.3 if any(scale != 1.0 for _, scale in self.meanings.values()) else 0.0
+        """How unlikely it is that derivatives are meant with a factor, or that numbered lines are none."""
+        scaled = any(scale != 1.0 for _, scale in self.meanings.values())
+        helpers = any(i not in self.meanings and _index(canonical(target)) for i, (target, _) in enumerate(self.lines))
+        return 0.3 * scaled + 0.2 * helpers
 
     def called(self, i: int) -> str:
         """What to call line i."""

@@ -47,6 +47,17 @@ class Graph:
         weights = {stem(a) for pair in pairs for a, b in (pair, pair[::-1]) if _is_leaf(a) and not _is_leaf(b)}
         return {a for pair in pairs for a in pair if isinstance(a, Value) and _is_leaf(a) and stem(a) not in weights}
 
+    @cached_property
+    def targets(self) -> set[Value]:
+        """The leaves that are compared with what the network gives out: no unit and no weight has to do with them."""
+        upstream: set[Value] = set()
+        for node in reversed(self.order):
+            if node in upstream or unit_operand(node) is not None:
+                upstream.update(x for x in node.operands if isinstance(x, Value))
+            if node.op is not None and node.op.name == "mul" and all(map(_is_leaf, node.operands)):
+                upstream.update(x for x in node.operands if isinstance(x, Value))
+        return {node for node in self.order if node.op is None and node not in upstream}
+
     def title(self, node: Value) -> str:
         """What to call a node: its name, or where it stands."""
         return self.names.get(node) or node.name or ("loss" if node is self.loss else f"node {self.place[node]}")

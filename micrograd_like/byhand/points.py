@@ -28,7 +28,8 @@ class Point:
 def general(graph: Graph, targets: Collection[Value], fixed: Collection[Value], count: int, seed: int) -> list[Point]:
     """Up to `count` points in general position, and where there are other branches a few more in which these are taken.
 
-    At the former all targets have a gradient other than 0, if that can be; branches are those of relu, of maximum.
+    At the former all targets have a gradient other than 0, if that can be. Branches are those of relu, of maximum, and
+    other signs, for a formula may lack an absolute value.
     Leaves without a name that a formula could use keep their number, as do those in `fixed`. Fewer points, or none, are
     found where the graph is not defined away from the numbers it was recorded with.
     """
@@ -66,21 +67,21 @@ def general(graph: Graph, targets: Collection[Value], fixed: Collection[Value], 
 
 
 def _quality(graph: Graph, numbers: dict[Value, float]) -> tuple[float, tuple[bool, ...]]:
-    """How far all values and local derivatives are from 0, 1 and huge; and which local derivatives are 0."""
+    """How far all values and local derivatives are from 0, 1 and huge; and the signs of these."""
     worst = 0.0
-    zeros = []
+    branches = [numbers[node] > 0.0 for node in graph.names]
     for node in graph.order:
         sizes = [abs(numbers[node])]
         if node.op is not None and not node.op.slopes:
             operands = [numbers[x] if isinstance(x, Value) else x for x in node.operands]
             for x, partial in zip(node.operands, node.op.partials, strict=True):
                 slope = abs(partial(*operands, numbers[node]))
-                zeros.append(slope == 0.0)
+                branches.append(partial(*operands, numbers[node]) > 0.0)
                 if isinstance(x, Value) and slope not in (0.0, 1.0):  # the slopes of relu cannot be avoided
                     sizes += [slope, abs(slope - 1.0)]
         for size in sizes:
             worst = min(worst, -abs(math.log(max(size, 1e-300))))
-    return worst, tuple(zeros)
+    return worst, tuple(branches)
 
 
 # ---- what is the same at all points -------------------------------------------------------------------

@@ -234,7 +234,8 @@ class Search:
             made: dict[tuple[str, str], list[tuple[int, Slip, Numbers]]] = {}
             for i in group:
                 step = network.steps[i]
-                roles = {network.names.get(step.start, ""): "start", network.names.get(step.end, ""): "end"}
+                ends = ((step.start, "start"), (step.end, "end"))
+                roles = {network.names[node]: role for node, role in ends if node in network.names}
                 for edit in self._edits(step):
                     where = " ".join(roles.get(word, _family(word)) for word in edit.where.split(" "))
                     made.setdefault((edit.slip.kind, where), []).append((i, edit.slip, network.numbers(edit.result)))
