@@ -22,6 +22,7 @@ from .tidy import Part, product
 
 RIGHT, WRONG, UNKNOWN = "right", "wrong", "cannot tell"
 POINTS = 4
+FEWEST = 3  # points; fewer could agree by accident
 _MOST_READINGS = 6
 TYPED = 1e-6  # to which a number is compared with what a slip would give
 
@@ -197,7 +198,7 @@ class _Case:
             return Finding(
                 name, UNKNOWN, f"it agrees with the derivative but for rounding to {digits:.0e}", ratios=ratios
             )
-        if not slips:
+        if not slips or (self.given.general and len(self.points) < FEWEST):
             known = ", ".join(f"{ratio:.6g}" for ratio in ratios)
             where = "at several points" if self.given.general else "at this one point"
             return Finding(
