@@ -330,7 +330,7 @@ def _reserved(graph: Graph) -> set[str]:
     """Names that would be read as something else: functions, numbers, and e where there are exponentials."""
     exponentials = {"exp", "expm1", "gauss", "logaddexp", "erf"}
     e = {"e"} if any(node.op and node.op.name in exponentials for node in graph.order) else set()
-    return {*FUNCTION_NAMES, *map(spelled, FUNCTION_NAMES), "pi", "π", *kwlist} | e
+    return {*FUNCTION_NAMES, *map(spelled, FUNCTION_NAMES), "pi", "π", "inf", "nan", *kwlist} | e
 
 
 def _leaf(node: Value) -> str:

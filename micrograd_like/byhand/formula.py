@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from typing import Any
+from unicodedata import normalize
 
 from ..ops import FUNCTIONS, TABLE
 from .expression import Expression
@@ -44,6 +45,8 @@ _TOKEN = re.compile(
       | (?P<symbol>\*\*|[-+*/^()\[\]{},=·×÷⋅−|<>])""".replace("NAME", _NAME).replace("UPRIGHT", _UPRIGHT),
     re.VERBOSE,
 )
+_COMMENT = re.compile("[#%]")
+_STATEMENTS = re.compile(r";|\\\\(?:\[[\d.]+[a-z]{2}\])?|\\(?:begin|end)\{[a-z]+\*?\}")
 _LAYER = re.compile(r"(_\{[\d,\ ]+\}|_\d)?\^\{\((\d+)\)\}(_\{[\d,\ ]+\}|_\d)?")
 _MULTIPLY = {"*", "·", "×", "⋅", "\\cdot", "\\times"}
 _DIVIDE = {"/", "÷"}
@@ -67,7 +70,7 @@ def canonical(name: str) -> str:
 
 def spelled(name: str) -> str:
     """The canonical spelling, with commas where one index ends and the next begins: w1,12 and w11,2."""
-    name = name.translate(_SUBSCRIPTS).lstrip("\\")
+    name = normalize("NFKC", name).lstrip("\\")  # also ₁ is 1
     if greek := _GREEK_WORD.match(name):
         name = GREEK[greek[1]] + name[greek.end() :]
     return re.sub(r"[_{},\s]", "", re.sub(r"(?<=\d)[_{},\s]+(?=\d)", "\0", name)).replace("\0", ",")
@@ -94,8 +97,8 @@ def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
         raise FormulaError(f"the formula has {len(text)} characters; {LONGEST} are read at most", text[:40], 0)
     known = Names(names)
     lines = []
-    for commented in re.split(r"[\n\r;]|\\\\(?:\[[\d.]+[a-z]{2}\])?|\\(?:begin|end)\{[a-z]+\*?\}", text):
-        line = re.split("[#%]", commented)[0]
+    statements = (part for line in re.split(r"[\n\r]", text) for part in _STATEMENTS.split(_COMMENT.split(line)[0]))
+    for line in statements:
         if line.strip():
             target, expression = Parser(line, known).line()
             if target:

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Collection, Sequence
 from itertools import product as grid
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..engine import Value
 from ..ops import Op
 from .expression import Expression
+from .formula import spelled
 from .tidy import Part, terms
-from .writing import Ranges, index
+from .writing import TEXT, Ranges, index
 
 _LETTERS = {1: "i", 2: " j", 3: " ij"}  # of the indices of a name, by how many it has; a space is the layer
 EXPLICIT = 3  # terms of a sum that are still written out where only one line has it
@@ -31,14 +32,25 @@ class Line:
         self.of, self.ranges = of, ranges
 
 
+class _Free(NamedTuple):
+    """Letters for the indices of sums, and the spellings that names with indices may not have."""
+
+    letters: Sequence[str]
+    taken: Collection[str]
+
+    def may_have(self, name: str) -> bool:
+        """Is this name of something with indices that of nothing else?"""
+        return spelled(TEXT.name(name)) not in self.taken
+
+
 def fold(lines: Sequence[Line], taken: Collection[str] = ()) -> list[Line]:
     """The lines, those of one family written once if they are alike for all values of their indices.
 
-    taken: names of the graph, which no index may have.
+    taken: spellings of the names of the graph, which nothing with an index may have.
     """
     if {"i", "j"} & set(taken):
         return list(lines)
-    letters = [letter for letter in "kmnpq" if letter not in taken]
+    free = _Free([letter for letter in "kmnpq" if letter not in taken], taken)
     families: dict[tuple[Any, ...], list[Line]] = {}
     run, previous = 0, ("", "")
     for line in lines:
@@ -53,22 +65,22 @@ def fold(lines: Sequence[Line], taken: Collection[str] = ()) -> list[Line]:
         parts: dict[tuple[str, ...], list[Line]] = {}  # perhaps for each input by itself
         for line in family:
             parts.setdefault(_split(line.name)[1][:2], []).append(line)
-        whole = _regular(family, letters)
+        whole = _regular(family, free)
         for group in [family] if whole else parts.values():
-            regular = whole or _regular(group, letters)
-            folded |= dict.fromkeys(group) if regular else {line: _shortened(line, letters) for line in group}
+            regular = whole or _regular(group, free)
+            folded |= dict.fromkeys(group) if regular else {line: _shortened(line, free) for line in group}
             if regular:
                 folded[group[0]] = regular
     return [line for line in map(folded.__getitem__, lines) if line]
 
 
-def _shortened(line: Line, letters: Sequence[str]) -> Line:
-    series = _Series(letters, EXPLICIT)
+def _shortened(line: Line, free: _Free) -> Line:
+    series = _Series(free, EXPLICIT)
     expression = series.put(line.expression)
     return Line(line.kind, line.node, line.name, expression, line.of, series.ranges) if series.ranges else line
 
 
-def _regular(family: list[Line], letters: Sequence[str]) -> Line | None:
+def _regular(family: list[Line], free: _Free) -> Line | None:
     """One line for the whole family, or None."""
     if len(family) < 2:
         return None
@@ -86,26 +98,28 @@ def _regular(family: list[Line], letters: Sequence[str]) -> Line | None:
     variables = {letter: list(map(str, columns[c])) for c, letter in running.items()}
     found, rows = [], []
     for line in family:
-        series = _Series(letters, 1)
+        series = _Series(free, 1)
         rows.append(series.put(line.expression))
         found.append(series.ranges)
-    expression = _alike(rows, variables)
+    expression = _alike(rows, variables, free)
     if not isinstance(expression, Expression) or any(other != found[0] for other in found):
         return None
     first = family[0]
     indices = [running.get(c, str(column[0])) for c, column in enumerate(columns)]
     name, of = (index(_split(text)[0], indices) if text else "" for text in (first.name, first.of))
+    if not free.may_have(of or name):
+        return None
     return Line(first.kind, first.node, name, expression, of, [*ranges, *found[0]])
 
 
 class _Series:
     """Puts Σ_k in the place of sums of more than `explicit` terms that differ in one index.
 
-    ranges: of the letters that were used. Sums over the same range have the same letter; letters: those there are.
+    ranges: of the letters that were used. Sums over the same range have the same letter.
     """
 
-    def __init__(self, letters: Sequence[str], explicit: int):
-        self.letters, self.explicit = letters, explicit
+    def __init__(self, free: _Free, explicit: int):
+        self.free, self.explicit = free, explicit
         self.ranges: list[tuple[str, int, int]] = []
 
     def put(self, part: Part) -> Part:
@@ -126,7 +140,7 @@ class _Series:
                 letter = self._letter(values) if len(values) == len(summands) else ""
                 if not letter:
                     continue
-                body = _alike(summands, {letter: list(map(str, values))})
+                body = _alike(summands, {letter: list(map(str, values))}, self.free)
                 if isinstance(body, Expression):
                     if (letter, values[0], values[-1]) not in self.ranges:
                         self.ranges.append((letter, values[0], values[-1]))
@@ -138,7 +152,7 @@ class _Series:
         if values != list(range(values[0], values[0] + len(values))):
             return ""
         known = {(first, last): letter for letter, first, last in self.ranges}
-        left = [letter for letter in self.letters if letter not in known.values()]
+        left = [letter for letter in self.free.letters if letter not in known.values()]
         return known.get((values[0], values[-1])) or (left[0] if left else "")
 
 
@@ -147,7 +161,7 @@ def series(letter: str) -> Op:
     return Op("series", lambda x: x, (1.0,), text=f"Σ_{letter} {{0}}", latex=rf"\sum_{{{{{letter}}}}} {{0}}")
 
 
-def _alike(rows: Sequence[Part], variables: dict[str, list[str]]) -> Part | None:
+def _alike(rows: Sequence[Part], variables: dict[str, list[str]], free: _Free) -> Part | None:
     """One expression for all rows, a letter where an index is the variable of that letter; None if there is none."""
     if len({_skeleton(row) for row in rows}) > 1:
         return None
@@ -157,8 +171,8 @@ def _alike(rows: Sequence[Part], variables: dict[str, list[str]]) -> Part | None
     new = []
     for column in zip(*(_names(row) for row in rows), strict=True):
         stem, indices = _split(column[0])
-        if not indices and len(set(column)) > 1:
-            return None
+        if (not indices and len(set(column)) > 1) or re.fullmatch(r".+[_\d][ijkmnpq]+", column[0]):
+            return None  # no index is seen in the one, and in the other, a name like w_i, one that is none
         written = []
         for values in zip(*(_split(name)[1] for name in column), strict=True):
             letter = next((letter for letter, own in variables.items() if own == list(values)), "")
@@ -166,6 +180,8 @@ def _alike(rows: Sequence[Part], variables: dict[str, list[str]]) -> Part | None
                 return None
             written.append(letter or values[0])
         new.append(column[0] if tuple(written) == indices else index(stem, written))
+        if new[-1] != column[0] and not free.may_have(new[-1]):
+            return None
     rest = iter(new)
     renamed: Expression = first._fold(
         lambda name: Expression(name=next(rest)), float, lambda op, operands, results: Expression(op, tuple(results))

@@ -158,6 +158,8 @@ class Latex(Style):
     """LaTeX, for mathematics mode."""
 
     def name(self, name: str) -> str:
+        if "{" in name:
+            name = re.sub(r"_*[{},\s]+", "_", name).rstrip("_")
         match = _NAME.fullmatch(_greek(name))
         stem, indices = filter(None, match.groups()) if match else (_greek(name), "")
         layer = ""
