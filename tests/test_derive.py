@@ -70,6 +70,8 @@ def at(text, numbers):
     """w2_jk is w2_j,3 where k is 3, and that is w2_1_3 where j is 1."""
 
     def there(match):
+        if not set(match[2]) & set(numbers):
+            return match[0]
         indices = [str(numbers.get(x, x)) for x in re.findall(rf"\d+|[{LETTERS}]", match[2])]
         return f"{match[1]}_{('_' if all(map(str.isdigit, indices)) else ',').join(indices)}"
 
