@@ -272,6 +272,71 @@ def test_a_wrong_rule_is_told_from_a_wrong_formula(loss, monkeypatch):
         gradcheck(lambda x: x.tanh(), 0.4)
 
 
+def test_numbers_that_are_all_off_by_one_factor():
+    w, x = Value(0.7, "w"), Value(1.5, "x")
+    loss = named((tanh(w * x) + tanh(w * 0.3)) / 2, "Loss")
+    loss.backward()
+    assert str(diagnose(loss, {w: 2 * w.grad, x: 2 * x.grad})) == (
+        "w: yours is 2 times the derivative, as are all 2\nx: yours is 2 times the derivative, as are all 2"
+    )
+    (finding,) = diagnose(loss, {w: float(f"{w.grad:.4g}")}).findings
+    assert finding.sentence == "it agrees with the derivative but for rounding to 6e-04"
+
+
+def test_a_missing_term():
+    z = [Value(v, f"z{i}") for i, v in enumerate([0.1, 0.5, -0.3], 1)]
+    loss = losses.cross_entropy(z, 1)
+    p = "exp(z2)/(exp(z1)+exp(z2)+exp(z3))"
+    assert diagnose(loss, {"z2": f"{p} - 1"})
+    assert str(diagnose(loss, {"z2": p})) == "z2: missing term: -1 has to be added"
+
+
+def test_the_same_slip_in_all_layers():
+    w, x = [Value(v, f"w{i}") for i, v in enumerate([0.4, -0.8, 1.1], 1)], Value(0.6, "x")
+    f = x
+    for i, weight in enumerate(w, 1):
+        f = unit(sigmoid, weight, f, i)
+    loss = named((f - Value(0.2, "y")) ** 2, "Loss")
+    wrong = "x f1' w2 f2' w3 f3' 2 (f3 - y)"
+    for slip in (lambda i: f"σ(f{i})(1 - σ(f{i}))", lambda i: f"z{i} (1 - z{i})"):
+        formula = wrong
+        for i in (1, 2, 3):
+            formula = formula.replace(f"f{i}'", slip(i))
+        (finding,) = diagnose(loss, {"w1": formula}).findings
+        assert [one.kind for one in finding.slips] == [ARGUMENT]
+        assert finding.sentence.endswith("belongs, and likewise in ∂f2/∂z2, ∂f3/∂z3")
+
+
+@pytest.mark.parametrize("text", ["x/(x-x)", "exp(1e6)", "1/0"])
+def test_infinite_formulas_are_wrong(text, loss):
+    assert not compare(loss, {"w2": text})
+
+
+def test_targets_may_be_put_in_as_numbers():
+    w, x, y = Value(0.4, "w"), Value(1.5, "x"), Value(1.0, "y")
+    p = named(sigmoid(w * x), "p")
+    comparison = compare(named(cross_entropy(p, y), "L"), {"w": "(p - 1) x"})
+    assert comparison
+    assert comparison.rows[0].finding is None
+    assert str(diagnose(cross_entropy(p, y), {"w": "(p - 1) x"})) == "w: right for y = 1"
+
+
+def test_a_missing_absolute_value():
+    w, x, t = Value(0.5, "w"), Value(1.2, "x"), Value(0.1, "t")
+    e = named(w * x - t, "e")
+    assert not compare(named(abs(e), "L"), {"w": "x"})
+    assert compare(named(abs(e), "L"), {"w": "x sign(e)"})
+
+
+def test_what_is_no_gradient_of_the_loss_is_a_helper():
+    loss = chain([0.8, -1.2], 1.5, 0.25)[1]
+    text = "df1/dz1 = 1 - f1²; dz2/df1 = w2; ∂Loss/∂w1 = x (1 - f1²) w2 (1 - f2²) 2 (f2 - y)"
+    assert [finding.name for finding in diagnose(loss, text).findings] == ["w1"]
+    backward = "f2.grad = 2 (f2 - y); z2.grad = f2.grad (1 - f2²); dLoss_df1 = z2.grad w2; grad_w2 = z2.grad f1"
+    assert diagnose(loss, backward)
+    assert len(diagnose(loss, backward).findings) == 4
+
+
 def test_kinks_are_nobodys_fault():
     x = Value(0.0, "x")
     comparison = compare(named(relu(x), "r") * 2, {"x": 1.0})

@@ -17,7 +17,7 @@ from .network import Network
 from .points import RTOL, Index, Numbers, Point, close, constant_ratio, general, same
 from .replay import gradients
 from .search import Search
-from .slips import Slip, weight
+from .slips import CONSTANT, Slip, fraction, weight
 from .tidy import Part, product
 
 RIGHT, WRONG, UNKNOWN = "right", "wrong", "cannot tell"
@@ -104,6 +104,13 @@ def examine(graph: Graph, given: Sequence[Given], seed: int = 0, rtol: float = R
             findings.append(Finding(one.title, RIGHT, f"right for {shown}"))
         else:
             findings.append(case.finding())
+    numbers = [i for i, one in enumerate(given) if not one.general and findings[i].verdict != RIGHT]
+    ratios = [findings[i].ratios[0] for i in numbers]
+    if len(numbers) > 1 and len(numbers) == len(given) and same(ratios, ratios[:1] * len(ratios), TYPED):
+        for i in numbers:  # each would be one point, but together they say more
+            slip = Slip(CONSTANT, "1", fraction(ratios[0]))
+            sentence = f"yours is {slip.instead} times the derivative, as are all {len(numbers)}"
+            findings[i] = Finding(findings[i].name, WRONG, sentence, (slip,), "", findings[i].ratios)
     return Diagnosis(findings)
 
 

@@ -26,6 +26,7 @@ from .slips import (
     DROPPED,
     EXTRA,
     INDEX,
+    MISSING,
     NAME,
     OUTPUT,
     PATH,
@@ -80,6 +81,7 @@ class Search:
         if isinstance(tree, Expression):
             mentioned = tree.names()
         self.names = [name for name in known if name in (mentioned or known)]  # a wrong name is one that it has
+        self.named = {name: network.numbers(Expression(name=name)) for name in known}
         self.factors = self._known_factors()
         self.singles = list(self._of_whole())
         whole = Index(rtol, ((one.value, one) for one in self.singles))
@@ -96,12 +98,17 @@ class Search:
 
     def explain(self, yours: Numbers) -> tuple[Slip, ...]:
         """The likeliest slip that gives these numbers; if there is none, the likeliest two; else ()."""
-        ways: tuple[Callable[[Numbers], Iterable[Guess]], ...] = (
-            self.by_value.find, self.by_constant, self._repairs, self._pairs_of_whole, self._pairs_of_steps,
-            self._pairs_in_step, self._pairs_with_repair, self._repairs_everywhere, self._of_other_leaf,
-        )  # fmt: skip
+        stages: list[list[Callable[[Numbers], Iterable[Guess]]]] = [
+            [self.by_value.find, self.by_constant],
+            [self._repairs],
+            [self._of_other_leaf, self._missing_term],
+            [self._pairs_of_whole, self._pairs_of_steps, self._pairs_in_step, self._pairs_with_repair],
+            [self._repairs_everywhere],
+        ]
+        if len(yours) == 1:
+            del stages[2:]  # one point tells no more
         found: list[Guess] = []
-        for stage in (ways[:2], ways[2:3], ways[-1:], ways[3:-2] if len(yours) > 1 else (), ways[-2:-1]):
+        for stage in stages:
             found = [guess for way in stage for guess in way(yours)]
             if found:
                 break
@@ -311,6 +318,16 @@ class Search:
         for name, numbers in self.others.items():
             if self._same(yours, numbers):
                 yield Guess((Slip(VARIABLE, target, name),), yours)
+
+    def _missing_term(self, yours: Numbers) -> Iterator[Guess]:
+        """A name or 1 that is not there, as the -y of p - y."""
+        missing = tuple(a - b for a, b in zip(self.network.value, yours, strict=True))
+        parts: list[tuple[Part, Numbers]] = [(1.0, (1.0,) * len(missing))]
+        parts += [(Expression(name=name), own) for name, own in self.named.items()]
+        for part, numbers in parts:
+            for sign in (1.0, -1.0):
+                if self._same(missing, tuple(sign * x for x in numbers)):
+                    yield Guess((Slip(MISSING, AS_NAMED.write(product([sign, part]))),), yours)
 
     # ---- in the formula itself ----
 

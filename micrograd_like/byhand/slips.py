@@ -13,7 +13,7 @@ from .writing import Text
 DROPPED, EXTRA, ARGUMENT, INDEX = "dropped factor", "extra factor", "wrong argument", "wrong index"
 SIGN, CONSTANT, PATH, DELTA = "sign", "constant", "dropped path", "wrong delta"
 OUTPUT, POWER, RULE = "derivative of the output", "wrong power", "wrong derivative"
-NAME, TERM, VARIABLE = "wrong name", "wrong term", "wrong variable"
+NAME, TERM, VARIABLE, MISSING = "wrong name", "wrong term", "wrong variable", "missing term"
 
 _CONSTANTS = (2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25)
 
@@ -66,6 +66,7 @@ class Slip:
             else f"dropped path: the term {self.factor} is missing",
             OUTPUT: f"derivative of the output {self.instead}, not the loss: {self.place} = {self.factor} is missing",
             DELTA: f"wrong delta: {what}",
+            MISSING: f"missing term: {self.factor} has to be added",
             VARIABLE: f"wrong variable: this is the derivative by {self.instead}, not by {self.factor}",
         }
         return texts.get(self.kind, f"{self.kind}{inside}: {what}")
@@ -162,7 +163,7 @@ def places(expression: Part) -> Iterator[tuple[Part, Callable[[Part], Part], boo
 
 _WEIGHTS = {
     SIGN: 1.0, CONSTANT: 1.0, OUTPUT: 0.8, DELTA: 0.9, ARGUMENT: 1.2, INDEX: 1.3, DROPPED: 1.0, PATH: 1.5, EXTRA: 1.6,
-    POWER: 1.8, RULE: 2.0, NAME: 2.5, VARIABLE: 1.0, TERM: 2.5,
+    POWER: 1.8, RULE: 2.0, NAME: 2.5, VARIABLE: 1.0, MISSING: 1.0, TERM: 2.5,
 }  # fmt: skip
 
 
