@@ -130,6 +130,7 @@ MISTAKES = [
         ValueError,
         "no line gives a gradient: write a line dw = … for the node w",
     ),
+    (lambda loss: compare(loss, {}), ValueError, "there is no formula; the names of the graph are"),
     (lambda loss: compare(loss, 3), TypeError, "the formulas are a text or a dict by node, not int 3"),
     (lambda loss: compare(3.0, {}), TypeError, "compare reads the graph of a Value, not float 3.0"),
 ]

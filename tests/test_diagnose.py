@@ -280,7 +280,9 @@ def test_numbers_that_are_all_off_by_one_factor():
         "w: yours is 2 times the derivative, as are all 2\nx: yours is 2 times the derivative, as are all 2"
     )
     (finding,) = diagnose(loss, {w: float(f"{w.grad:.4g}")}).findings
-    assert finding.sentence == "it agrees with the derivative but for rounding to 6e-04"
+    assert finding.sentence == "it agrees with the derivative to its 4 digits"
+    (finding,) = diagnose(loss, {w: 0.3}).findings
+    assert "cannot tell" in finding.sentence
 
 
 def test_a_missing_term():
@@ -305,6 +307,16 @@ def test_the_same_slip_in_all_layers():
         (finding,) = diagnose(loss, {"w1": formula}).findings
         assert [one.kind for one in finding.slips] == [ARGUMENT]
         assert finding.sentence.endswith("belongs, and likewise in ∂f2/∂z2, ∂f3/∂z3")
+
+
+def test_a_line_is_blamed_for_what_it_is_used_for(loss):
+    text = "d3 = 2 (f3-y)(1-f3²); dw3 = f1 d3; d2 = (1-f2²) w3 d3; dw2 = x d2"
+    assert str(diagnose(loss, text)).splitlines() == [
+        "w3: in the line dw3: wrong index in ∂z3/∂w3 = f2: f1 stands where f2 belongs",
+        "w2: in the line dw2: wrong index in ∂z2/∂w2 = f1: x stands where f1 belongs",
+    ]
+    fractions = "∂L/∂z3 = 2 (f3-y)(1-f3²)\ndL/dz2 = ∂L/∂z3 w3 (1-f2²)\ndL/dw2 = f1 dL/dz2"
+    assert diagnose(loss, fractions)
 
 
 @pytest.mark.parametrize("text", ["x/(x-x)", "exp(1e6)", "1/0"])

@@ -84,7 +84,8 @@ def derive(loss: Value, wrt: Any, through: Any = ()) -> Derivation:
 
     wrt: a node of the graph or its name, or several of them (a list, or what `parameters()` gives).
     through: nodes whose own derivatives get a line each, δ, by which the others are written: with the z of the units
-    that is the recurrence of back-propagation. Names, nodes, or the letter before their index: "z" is all of z1, z2, ….
+    that is the recurrence of back-propagation. Names, nodes, or the letter before their index: "z" is all of z1, z2, …,
+    which f1, f2, … are the activations of, if these have names.
 
     Named nodes appear by name, others as what they were computed from; the units of an `nn.MLP` have names by
     themselves (z1_2 and f1_2 in layer 1, unit 2). What would be longer than a screen is written in several lines,
@@ -103,7 +104,7 @@ def derive(loss: Value, wrt: Any, through: Any = ()) -> Derivation:
     >>> print(derive(loss, "w1"))
     ∂Loss/∂w_1 = x (1 - f_1²) w_2 (1 - f_2²) · 2 (f_2 - y)
     """
-    graph = Graph(loss, "derive")
+    graph = Graph(loss, "derive", sums="z" in (through if isinstance(through, (list, tuple)) else [through]))
     targets = _nodes(graph, wrt)
     if not targets:
         raise ValueError(f"derive needs a node to differentiate by; {graph.listing()}")

@@ -94,8 +94,9 @@ def examine(graph: Graph, given: Sequence[Given], seed: int = 0, rtol: float = R
     if any(one.general for one in given):
         points = general(graph, targets, _held(graph, given), POINTS, seed)
     findings = []
+    explained: dict[tuple[int, Value, float], tuple[Slip, ...]] = {}
     for one in given:
-        case = _Case(graph, one, points if one.general and points else here, rtol)
+        case = _Case(graph, one, points if one.general and points else here, rtol, explained)
         held = (
             _perhaps_held(graph, one) if one.general and not case.right and _Case(graph, one, here, rtol).right else {}
         )
@@ -105,8 +106,8 @@ def examine(graph: Graph, given: Sequence[Given], seed: int = 0, rtol: float = R
         else:
             findings.append(case.finding())
     numbers = [i for i, one in enumerate(given) if not one.general and findings[i].verdict != RIGHT]
-    ratios = [findings[i].ratios[0] for i in numbers]
-    if len(numbers) > 1 and len(numbers) == len(given) and same(ratios, ratios[:1] * len(ratios), TYPED):
+    ratios = [findings[i].ratios[0] for i in numbers if findings[i].ratios]
+    if len(ratios) > 1 and len(ratios) == len(given) and same(ratios, ratios[:1] * len(ratios), TYPED):
         for i in numbers:  # each would be one point, but together they say more
             slip = Slip(CONSTANT, "1", fraction(ratios[0]))
             sentence = f"yours is {slip.instead} times the derivative, as are all {len(numbers)}"
@@ -155,10 +156,10 @@ def _constants(expression: Part) -> set[float]:
     return found
 
 
-def _digits(x: float) -> float:
-    """The relative error of a number that was written with as many digits as it has."""
+def _digits(x: float) -> int:
+    """With how many digits a number was written, if that is few but not so few that anything agrees; else 99."""
     digits = len(repr(abs(x)).partition("e")[0].replace(".", "").strip("0"))
-    return 0.6 * 10.0 ** (1 - digits) if digits < 9 else 0.0
+    return digits if 3 <= digits <= 8 else 99
 
 
 def _sentence(slips: Sequence[Slip]) -> str:
@@ -172,8 +173,16 @@ def _sentence(slips: Sequence[Slip]) -> str:
 class _Case:
     """One gradient at the points."""
 
-    def __init__(self, graph: Graph, given: Given, points: Sequence[Point], rtol: float):
+    def __init__(
+        self,
+        graph: Graph,
+        given: Given,
+        points: Sequence[Point],
+        rtol: float,
+        explained: dict[tuple[int, Value, float], tuple[Slip, ...]] | None = None,
+    ):
         self.graph, self.given = graph, given
+        self.explained = {} if explained is None else explained  # lines that several gradients use
         self.points: list[Point] = []
         self.environments: list[dict[str, float]] = []
         yours = []
@@ -201,10 +210,9 @@ class _Case:
             return Finding(name, RIGHT, "right")
         ratios = tuple(a / b if b else float("nan") for a, b in zip(self.yours, self.truth, strict=True))
         slips, line = self._slips()
-        if not self.given.general and close(self.yours[0], self.truth[0], digits := _digits(self.yours[0])):
-            return Finding(
-                name, UNKNOWN, f"it agrees with the derivative but for rounding to {digits:.0e}", ratios=ratios
-            )
+        digits = _digits(self.yours[0])
+        if not self.given.general and close(self.yours[0], self.truth[0], 0.6 * 10.0 ** (1 - digits)):
+            return Finding(name, UNKNOWN, f"it agrees with the derivative to its {digits} digits", ratios=ratios)
         if not slips or (self.given.general and len(self.points) < FEWEST):
             known = ", ".join(f"{ratio:.6g}" for ratio in ratios)
             where = "at several points" if self.given.general else "at this one point"
@@ -382,7 +390,7 @@ class _Reading:
             if i in meanings:
                 node, scale = meanings[i]
                 right = tuple(scale * x for x in case.gradient(node))
-                if not same(own, right):
+                if i in case.given.needed and not same(own, right):
                     self.wrong.append(i)
             self.yours.append(own)
             for environment, number in zip(self.environments, right, strict=True):
@@ -410,7 +418,11 @@ class _Reading:
 
     def explain(self) -> dict[int, tuple[Slip, ...]]:
         """The slips in each wrong line."""
-        return {i: self._explain(i) for i in self.wrong}
+        known = self.case.explained
+        for i in self.wrong:
+            key = (id(self.lines[i][1]), *self.meanings[i])
+            known[key] = known[key] if key in known else self._explain(i)
+        return {i: known[id(self.lines[i][1]), *self.meanings[i]] for i in self.wrong}
 
     def _explain(self, i: int) -> tuple[Slip, ...]:
         node, scale = self.meanings[i]

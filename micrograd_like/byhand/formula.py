@@ -45,6 +45,9 @@ _TOKEN = re.compile(
       | (?P<symbol>\*\*|[-+*/^()\[\]{},=·×÷⋅−|<>])""".replace("NAME", _NAME).replace("UPRIGHT", _UPRIGHT),
     re.VERBOSE,
 )
+_LAYOUT = re.compile(r"\$|\\[\[\]]|\\(?:[bB]igg?[lrm]?)(?![a-zA-Z])|\\(?:display|text)style(?![a-zA-Z])")
+_FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
+_END = re.compile(r"(?<=[^\d\s.])\s*[.,]\s*$")  # of a sentence
 _COMMENT = re.compile("[#%]")
 _STATEMENTS = re.compile(r";|\\\\(?:\[[\d.]+[a-z]{2}\])?|\\(?:begin|end)\{[a-z]+\*?\}")
 _LAYER = re.compile(r"(_\{[\d,\ ]+\}|_\d)?\^\{\((\d+)\)\}(_\{[\d,\ ]+\}|_\d)?")
@@ -98,11 +101,17 @@ def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
     known = Names(names)
     lines = []
     statements = (part for line in re.split(r"[\n\r]", text) for part in _STATEMENTS.split(_COMMENT.split(line)[0]))
-    for line in statements:
+    for statement in statements:
+        line = _LAYOUT.sub(lambda match: " " * len(match[0]), statement)
+        line = _FRACTION.sub(r"\\frac ", _END.sub("", line))
+        for written, alias in known.aliases.items():  # ∂L/∂z2 where it is used
+            before, equals, after = line.rpartition("=")
+            line = before + equals + after.replace(written, alias.ljust(len(written)))
         if line.strip():
             target, expression = Parser(line, known).line()
             if target:
                 known.add(target)
+                known.alias(target, line.partition("=")[0].strip())
             lines.append((target, expression))
     if not lines:
         raise FormulaError("the formula is empty", text[:40], 0)
@@ -120,6 +129,7 @@ class Names:
     def __init__(self, names: Iterable[str]):
         self.exact: dict[str, None] = {}
         self.by_canonical: dict[str, list[str]] = {}
+        self.aliases: dict[str, str] = {}
         for name in names:
             self.add(name)
 
@@ -127,6 +137,12 @@ class Names:
         if name and name not in self.exact:
             self.exact[name] = None
             self.by_canonical.setdefault(canonical(name), []).append(name)
+
+    def alias(self, name: str, written: str) -> None:
+        """Let what stands on the left side as a fraction stand on the right side too."""
+        if "/" in written or "frac" in written:
+            self.aliases[written] = alias = f"ð{len(self.aliases)}"
+            self.by_canonical[alias] = [name]
 
     def find(self, name: str) -> list[str]:
         if name in self.exact:
@@ -170,7 +186,8 @@ class Parser:
         while position < len(line):
             match = _TOKEN.match(line, position)
             if match is None:
-                raise FormulaError(f"cannot read {line[position]!r}", self.text, position)
+                cure = "; write derivatives out, as 1 - f² for tanh'(z)" if line[position] == "'" else ""
+                raise FormulaError(f"cannot read {line[position]!r}{cure}", self.text, position)
             kind, token = match.lastgroup or "", match.group()
             if kind == "upright":  # \mathrm{Loss}_{1} is the name Loss_{1}
                 kind, token = "name", re.sub(_UPRIGHT, lambda match: match[1].replace(r"\_", "_"), token)
@@ -329,6 +346,8 @@ class Parser:
             self.i += 1
             exponent = self.exponent()
             return 2.718281828459045 if exponent is None else Expression._record(TABLE["exp"], (exponent,))
+        if canonical(name).startswith(("Σ", "sum")):
+            raise self.fail("sums have to be written out, as w2_1_1 δ2_1 + w2_1_2 δ2_2")
         raise self.fail(self.names.unknown(token))
 
     def braced(self) -> Any:

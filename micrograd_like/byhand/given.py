@@ -3,11 +3,13 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from inspect import signature
 from typing import Any
 
 from ..engine import Value
 from ..ops import Op, number
+from .derivation import Derivation
 from .expression import Expression
 from .formula import canonical, parse
 from .graph import Graph
@@ -66,6 +68,18 @@ class Given:
         targets = {target for target, _ in self.lines}
         return {*self.parameters, *(names - targets)}
 
+    @cached_property
+    def needed(self) -> set[int]:
+        """The last line and those that it is computed from: what is wrong elsewhere is no fault of it."""
+        names: set[str] = set()
+        needed = set()
+        for i in reversed(range(len(self.lines))):
+            target, expression = self.lines[i]
+            if target in names or i == len(self.lines) - 1:
+                needed.add(i)
+                names |= set(expression.names()) if isinstance(expression, Expression) else set()
+        return needed
+
     def elsewhere(self, numbers: Mapping[str, float]) -> float:
         """The gradient at a point that nobody asked for: nan where a function fails there."""
         try:
@@ -121,6 +135,10 @@ def evaluate(expression: Part, numbers: Mapping[str, float]) -> float:
 
 def read(graph: Graph, formulas: Formulas, where: str) -> list[Given]:
     """The gradients given for nodes of the graph, as `compare` takes them. Raises as `compare` does."""
+    if isinstance(formulas, Derivation):
+        formulas = formulas.python
+    if isinstance(formulas, Mapping) and not formulas:
+        raise ValueError(f"there is no formula; {graph.listing()}")
     if isinstance(formulas, Mapping):
         return [Given(graph, graph.node(key), formula, where) for key, formula in formulas.items()]
     if not isinstance(formulas, str):
