@@ -24,6 +24,7 @@ RIGHT, WRONG, UNKNOWN = "right", "wrong", "cannot tell"
 POINTS = 4
 FEWEST = 3  # points; fewer could agree by accident
 _MOST_READINGS = 6
+_INLINE = 12  # symbols
 TYPED = 1e-6  # to which a number is compared with what a slip would give
 
 
@@ -269,11 +270,16 @@ class _Case:
         mentioned = tree.names() if isinstance(tree, Expression) else self.given.mentioned or self.graph.nodes
         units = {node: unit_operand(node) for node in self.graph.order}
         kept = {self.given.node, *units.values(), *(node for node, operand in units.items() if operand is not None)}
-        return {
-            node
-            for node, name in self.graph.names.items()
-            if node.op is not None and node not in kept and name not in mentioned
-        }
+        hidden: set[Value] = set()
+        sizes: dict[Value, int] = {}  # of what would stand for a node; a long sum is better called by its name
+        for node in self.graph.order:
+            name = self.graph.names.get(node)
+            size = 1 + sum(sizes[x] if isinstance(x, Value) else 1 for x in node.operands)
+            sizes[node] = 1 if name else size
+            if name and node.op is not None and node not in kept and name not in mentioned and size <= _INLINE:
+                hidden.add(node)
+                sizes[node] = size
+        return hidden
 
     def explain(
         self,

@@ -60,7 +60,7 @@ def general(graph: Graph, targets: Collection[Value], fixed: Collection[Value], 
     best = found[:count]
     taken = {branches for _, branches, _ in best}
     for one in found[count:]:
-        if one[1] not in taken and len(best) < 3 * count:
+        if one[1] not in taken and len(best) < 2 * count:
             taken.add(one[1])
             best.append(one)
     return [point for _, _, point in best]

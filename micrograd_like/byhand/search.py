@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from ..ops import TABLE
@@ -82,6 +82,7 @@ class Search:
             mentioned = tree.names()
         self.names = [name for name in known if name in (mentioned or known)]  # a wrong name is one that it has
         self.named = {name: network.numbers(Expression(name=name)) for name in known}
+        self.tried = cache(self._tried)
         self.factors = self._known_factors()
         self.singles = list(self._of_whole())
         whole = Index(rtol, ((one.value, one) for one in self.singles))
@@ -181,11 +182,11 @@ class Search:
         network, step = self.network, self.network.steps[i]
         whole = AS_NAMED.write(step.expression)
         inside = "" if len(network.steps) == 1 else whole  # what is all of the derivative is no place in it
-        for edit in self._edits(step):
+        for edit, numbers in self.tried(i):
             slip = replace(edit.slip, place=step.place, whole=inside)
-            yield self._changed(i, (slip,), network.numbers(edit.result))
+            yield self._changed(i, (slip,), numbers)
             if slip.kind == DROPPED:  # y - f is dropped as f - y, with the minus that the chain rule has before it
-                other = tuple(-x for x in network.numbers(edit.result))
+                other = tuple(-x for x in numbers)
                 yield self._changed(i, (replace(slip, factor=self._negative(edit.dropped)),), other)
         for slip, numbers in self.factors:
             local = tuple(a * b for a, b in zip(step.numbers, numbers, strict=True))
@@ -194,6 +195,10 @@ class Search:
         dropped = self._changed(i, (Slip(PATH, whole, place=step.place, whole=inside),), (0.0,) * len(step.numbers))
         if any(abs(a) > 1e-9 * abs(b) for a, b in zip(dropped.value, network.value, strict=True)):
             yield dropped
+
+    def _tried(self, i: int) -> list[tuple[Edit, Numbers]]:
+        """The slips that step i can have, and its numbers with each."""
+        return [(edit, self.network.numbers(edit.result)) for edit in self._edits(self.network.steps[i])]
 
     def _edits(self, step: Step) -> Iterator[Edit]:
         yield from edits(step.expression, self.names, self.kind_of)
@@ -243,9 +248,9 @@ class Search:
                 step = network.steps[i]
                 ends = ((step.start, "start"), (step.end, "end"))
                 roles = {network.names[node]: role for node, role in ends if node in network.names}
-                for edit in self._edits(step):
+                for edit, numbers in self.tried(i):
                     where = " ".join(roles.get(word, _family(word)) for word in edit.where.split(" "))
-                    made.setdefault((edit.slip.kind, where), []).append((i, edit.slip, network.numbers(edit.result)))
+                    made.setdefault((edit.slip.kind, where), []).append((i, edit.slip, numbers))
             for units in made.values():
                 if [i for i, _, _ in units] == list(group):
                     changed = list(network.base)
