@@ -68,6 +68,8 @@ def test_numbers_functions_and_nodes(loss):
         "x (1-f1²) w2 (1-f2²) 2 (f2-y) + 1e-8",
         "0",
         "log(0-1)",
+        "(f1 - 2)^0.5 x",
+        "((0 - x)(1 - f1²))^(1 - f1)",
     ],
 )
 def test_wrong_formulas(wrong, loss):

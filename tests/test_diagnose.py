@@ -4,6 +4,7 @@ How often the right thing is said, over hundreds of formulas, is in test_corpus.
 """
 
 import math
+import random
 
 import pytest
 
@@ -347,6 +348,31 @@ def test_what_is_no_gradient_of_the_loss_is_a_helper():
     backward = "f2.grad = 2 (f2 - y); z2.grad = f2.grad (1 - f2²); dLoss_df1 = z2.grad w2; grad_w2 = z2.grad f1"
     assert diagnose(loss, backward)
     assert len(diagnose(loss, backward).findings) == 4
+
+
+def random_formula(rng, depth=0):
+    def part():
+        return random_formula(rng, depth + 1)
+
+    kind = rng.random() if depth < 4 else 0.0
+    if kind < 0.3:
+        return rng.choice(["x", "y", "w1", "w2", "w3", "z2", "f1", "f2", "f3", "2", "0", "1/3"])
+    if kind < 0.6:
+        return f"({part()} {rng.choice('*+-/')} {part()})"
+    if kind < 0.7:
+        return f"{rng.choice(['tanh', 'exp', 'log', 'sqrt', 'relu', 'abs', 'step'])}({part()})"
+    if kind < 0.8:
+        return f"({part()})^{rng.choice(['2', '-1', '0.5', '(1 - f1)'])}"
+    return f"(1 - {rng.choice(['f1²', 'f2²', 'z1²'])}) {part()}"
+
+
+def test_any_formula_gets_an_answer(loss):
+    rng = random.Random(0)
+    for _ in range(100):
+        line = f"d3 = {random_formula(rng)}; " if rng.random() < 0.3 else ""
+        comparison = compare(loss, {"w1": line + random_formula(rng)})
+        assert comparison.text.count("\n") == 1 + len(comparison.sentences)
+        assert bool(comparison) == (comparison.rows[0].verdict == "agrees") == (not comparison.sentences)
 
 
 def test_kinks_are_nobodys_fault():

@@ -120,8 +120,10 @@ def _rounded(expression: Expression, numbers: Mapping[str, tuple[float, float]])
     def of_op(op: Op, operands: Any, results: list[tuple[float, float]]) -> tuple[float, float]:
         at = [x for x, _ in results]
         out = op.value(*at)
-        slopes = (abs(partial(*at, out)) for partial in op.partials)
-        carried = sum(slope * error for slope, (_, error) in zip(slopes, results, strict=True) if error)
+        if out != out:
+            return out, 0.0  # outside its domain an operation has no partials either
+        pairs = zip(op.partials, results, strict=True)
+        carried = sum(abs(partial(*at, out)) * error for partial, (_, error) in pairs if error)
         return out, carried + 4.0 * math.ulp(out)  # what the table promises of each operation
 
     result: tuple[float, float] = expression._fold(numbers.__getitem__, lambda x: (x, 0.0), of_op)
