@@ -286,6 +286,13 @@ def test_numbers_that_are_all_off_by_one_factor():
     assert "cannot tell" in finding.sentence
 
 
+def test_a_number_for_another():
+    w, x = Value(0.7, "w"), Value(1.5, "x")
+    f = named(tanh(w * x), "f")
+    loss = named((f - 0.25) ** 2, "Loss")
+    assert str(diagnose(loss, {w: "x (1 - f²) 2 (f - 0.3)"})) == "w: constant: 3/10 stands where 1/4 belongs"
+
+
 def test_a_missing_term():
     z = [Value(v, f"z{i}") for i, v in enumerate([0.1, 0.5, -0.3], 1)]
     loss = losses.cross_entropy(z, 1)

@@ -101,7 +101,7 @@ class Search:
         """The likeliest slip that gives these numbers; if there is none, the likeliest two; else ()."""
         stages: list[list[Callable[[Numbers], Iterable[Guess]]]] = [
             [self.by_value.find, self.by_constant],
-            [self._repairs],
+            [self._repairs, self._other_number],
             [self._of_other_leaf, self._missing_term],
             [self._pairs_of_whole, self._pairs_of_steps, self._pairs_in_step, self._pairs_with_repair],
             [self._repairs_everywhere],
@@ -341,6 +341,19 @@ class Search:
         for slip, numbers, everywhere in self._undone:
             if not everywhere and self._same(numbers, self.network.value):
                 yield Guess((slip,), yours)
+
+    def _other_number(self, yours: Numbers) -> Iterator[Guess]:
+        """A number in the formula for another, found as if the formula were linear in it, and tried."""
+        value = self.network.value
+        for part, rebuild, *_ in places(self.tree) if isinstance(self.tree, Expression) and len(yours) > 1 else ():
+            if isinstance(part, float):
+                moved = self.network.numbers(rebuild(part + 1.0))
+                rises = zip(value, yours, moved, strict=True)
+                needed = tuple(part + over(right - own, there - own) for right, own, there in rises)
+                if usable(needed) and not close(needed[0], part) and self._same(needed, needed[:1] * len(needed)):
+                    right = float(f"{needed[0]:.9g}")
+                    if self._same(self.network.numbers(rebuild(right)), value):
+                        yield Guess((Slip(CONSTANT, fraction(right), fraction(part)),), yours)
 
     def _repairs_everywhere(self, yours: Numbers) -> Iterator[Guess]:
         """A name that stands for another in all places."""
