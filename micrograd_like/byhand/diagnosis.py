@@ -24,7 +24,7 @@ RIGHT, WRONG, UNKNOWN = "right", "wrong", "cannot tell"
 POINTS = 4
 FEWEST = 3  # points; fewer could agree by accident
 _MOST_READINGS = 6
-_INLINE = 12  # symbols
+_INLINE = 30  # symbols
 TYPED = 1e-6  # to which a number is compared with what a slip would give
 
 
