@@ -126,7 +126,11 @@ MISTAKES = [
         ValueError,
         "the function's parameter 'w9' is no name of the graph",
     ),
-    (lambda loss: compare(loss, {"w1": None}), TypeError, "compare takes numbers and Values, not NoneType None"),
+    (
+        lambda loss: compare(loss, {"w1": None}),
+        TypeError,
+        "compare takes a text, a function or a number for w1, not NoneType None",
+    ),
     (
         lambda loss: compare(loss, "d2 = 2 x"),
         ValueError,

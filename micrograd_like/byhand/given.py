@@ -52,7 +52,7 @@ class Given:
             self.parameters = wanted
             self.function = lambda numbers: number(formula(*(numbers[name] for name in wanted)), where)
         else:
-            self.number = number(formula, where)
+            self.number = number(formula, where, f"a text, a function or a number for {self.title}")
 
     @property
     def general(self) -> bool:
