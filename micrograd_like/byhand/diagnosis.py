@@ -98,22 +98,25 @@ def examine(graph: Graph, given: Sequence[Given], seed: int = 0, rtol: float = R
     explained: dict[tuple[int, Value, float], tuple[Slip, ...]] = {}
     for one in given:
         case = _Case(graph, one, points if one.general and points else here, rtol, explained)
-        held = (
-            _perhaps_held(graph, one) if one.general and not case.right and _Case(graph, one, here, rtol).right else {}
-        )
+        held: dict[Value, None] = {}
+        if one.general and not case.right and _Case(graph, one, here, rtol).right:
+            held = _perhaps_held(graph, one)
         if held and _Case(graph, one, general(graph, targets, held, POINTS, seed) or here, rtol).right:
             shown = ", ".join(f"{graph.title(node)} = {node.data:g}" for node in held)
             findings.append(Finding(one.title, RIGHT, f"right for {shown}"))
         else:
             findings.append(case.finding())
-    numbers = [i for i, one in enumerate(given) if not one.general and findings[i].verdict != RIGHT]
-    ratios = [findings[i].ratios[0] for i in numbers if findings[i].ratios]
-    if len(ratios) > 1 and len(ratios) == len(given) and same(ratios, ratios[:1] * len(ratios), TYPED):
-        for i in numbers:  # each would be one point, but together they say more
-            slip = Slip(CONSTANT, "1", fraction(ratios[0]))
-            sentence = f"yours is {slip.instead} times the derivative, as are all {len(numbers)}"
-            findings[i] = Finding(findings[i].name, WRONG, sentence, (slip,), "", findings[i].ratios)
-    return Diagnosis(findings)
+    return Diagnosis(findings if any(one.general for one in given) else _together(findings))
+
+
+def _together(findings: list[Finding]) -> list[Finding]:
+    """Numbers, each of which is only one point, that are all off by the same factor: together they say more."""
+    ratios = [finding.ratios[0] for finding in findings if finding.verdict != RIGHT and finding.ratios]
+    if len(ratios) < max(len(findings), 2) or not same(ratios, ratios[:1] * len(ratios), TYPED):
+        return findings
+    slip = Slip(CONSTANT, "1", fraction(ratios[0]))
+    sentence = f"yours is {slip.instead} times the derivative, as are all {len(findings)}"
+    return [replace(finding, verdict=WRONG, sentence=sentence, slips=(slip,)) for finding in findings]
 
 
 def _held(graph: Graph, given: Sequence[Given]) -> set[Value]:
