@@ -65,6 +65,12 @@ def test_what_is_read(text, expected):
     assert value(text) == pytest.approx(expected, rel=1e-14)
 
 
+def test_fractions_on_the_right():
+    lines = parse("dL/dw1 = 2\ndL/dw11 = 3\n% a comment\ndL/dx = dL/dw11 x + dL/dw1", NAMES)
+    assert [target for target, _ in lines] == ["dL/dw1", "dL/dw11", "dL/dx"]
+    assert lines[-1][1].evaluate(NAMES | {"dL/dw1": 2.0, "dL/dw11": 3.0}) == 3.0 * x + 2.0
+
+
 def test_lines():
     lines = parse("d2 = 2 (f2 - y)   # the output\n\n dw2 = f1 d2; dw1 = x w2 d2", NAMES)
     assert [target for target, _ in lines] == ["d2", "dw2", "dw1"]
@@ -105,6 +111,7 @@ MISTAKES = [
     ("(x]", "expected ')', found ']'", 2),
     ("x)", "did not expect ')' here", 1),
     ("x @ y", "cannot read '@'", 2),
+    ("x % y", "cannot read '%'", 2),
     ("x + tanh'(z1)", "cannot read \"'\"; write derivatives out, as 1 - f² for tanh'(z)", 8),
     (r"\sum_k w1", "sums have to be written out, as w2_1_1 δ2_1 + w2_1_2 δ2_2", 0),
     ("x +", "something is missing here", 3),

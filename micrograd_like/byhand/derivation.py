@@ -7,6 +7,7 @@ from keyword import kwlist
 from typing import Any
 
 from ..engine import Value
+from ..ops import Op
 from .expression import Expression
 from .formula import FUNCTION_NAMES, is_name, spelled
 from .graph import Graph
@@ -329,9 +330,15 @@ def _other_names(graph: Graph) -> list[str]:
 
 def _reserved(graph: Graph) -> set[str]:
     """Names that would be read as something else: functions, numbers, and e where there are exponentials."""
-    exponentials = {"exp", "expm1", "gauss", "logaddexp", "erf"}
-    e = {"e"} if any(node.op and node.op.name in exponentials for node in graph.order) else set()
+    ops = {node.op for node in graph.order if node.op is not None}
+    e = {"e"} if any(map(_has_exponential, ops)) else set()
     return {*FUNCTION_NAMES, *map(spelled, FUNCTION_NAMES), "pi", "π", "inf", "nan", *kwlist} | e
+
+
+def _has_exponential(op: Op) -> bool:
+    """Is e^x written for the operation, or for its derivative?"""
+    operands = [Expression(name=f"x{i}") for i in range(op.arity + 1)]
+    return any("e^" in text for text in (op.latex, *(LATEX.write(written(*operands)) for written in op.written)))
 
 
 def _leaf(node: Value) -> str:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..engine import Value
-from ..ops import TABLE, Op
+from ..ops import Op
 from .derivation import TooLongError
 from .expression import Expression
 from .formula import canonical
@@ -213,10 +213,10 @@ class _Case:
         if self.right:
             return Finding(name, RIGHT, "right")
         ratios = tuple(a / b if b else float("nan") for a, b in zip(self.yours, self.truth, strict=True))
-        slips, line = self._slips()
         digits = _digits(self.yours[0])
         if not self.given.general and close(self.yours[0], self.truth[0], 0.6 * 10.0 ** (1 - digits)):
             return Finding(name, UNKNOWN, f"it agrees with the derivative to its {digits} digits", ratios=ratios)
+        slips, line = self._slips()
         if not slips or (self.given.general and len(self.points) < FEWEST):
             known = ", ".join(f"{ratio:.6g}" for ratio in ratios)
             where = "at several points" if self.given.general else "at this one point"
@@ -361,17 +361,9 @@ def _options(reading: "_Reading", stem: str, family: list[int]) -> Iterator["_Re
 
 def _scales(plain: "_Reading", meanings: list[tuple[int, Value]]) -> list[float]:
     """Factors that derivatives may have: several lines or the last one show it, or it is the n of a mean."""
-    means = [x for node in plain.case.graph.order if node.op is TABLE["div"] for x in node.operands[1:]]
-    means += [
-        1.0 / x
-        for node in plain.case.graph.order
-        if node.op is TABLE["mul"]
-        for x in node.operands
-        if x and isinstance(x, float)
-    ]
     ratios = Counter(_rounded(constant_ratio(plain.yours[i], plain.case.gradient(node))) for i, node in meanings)
     scales = [ratio for ratio, times in ratios.items() if ratio and times > 1]
-    scales += [_rounded(x) for x in means if isinstance(x, float) and x > 1.0]
+    scales += map(_rounded, plain.case.graph.means)
     last = constant_ratio(plain.yours[-1], plain.case.truth)
     return list(dict.fromkeys([*scales, _rounded(1.0 / last)] if last else scales))
 

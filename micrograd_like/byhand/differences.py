@@ -6,24 +6,6 @@ from itertools import pairwise, zip_longest
 from sys import float_info
 from typing import NamedTuple
 
-
-def central_difference(f: Callable[[list[float]], float], x: Sequence[float], i: int) -> float:
-    """∂f/∂x_i at the point x, to about ten digits where f is smooth.
-
-    Two central differences, (f(x + h) - f(x - h)) / 2h with steps h and h/2, are extrapolated to h = 0
-    (Richardson), which removes the error in h². The step balances what remains, h⁴, against rounding.
-    """
-
-    def slope(h: float) -> float:
-        above, below = list(x), list(x)
-        above[i] += h
-        below[i] -= h
-        return (f(above) - f(below)) / (above[i] - below[i])  # the step that was taken, after rounding
-
-    h = 2e-3 * max(1.0, abs(x[i]))
-    return (4.0 * slope(h / 2) - slope(h)) / 3.0
-
-
 _BEYOND_NOISE = 16.0  # a bend this many times the noise is none
 
 
@@ -129,3 +111,8 @@ def _has_kink(levels: list[_Level]) -> bool:
             reached = max(finer.bend, 2 * _BEYOND_NOISE * finer.noise) >= 0.25 * level.bend * finer.step / level.step
             return sharp and reached
     return False
+
+
+def central_difference(f: Callable[[list[float]], float], x: Sequence[float], i: int) -> float:
+    """∂f/∂x_i at the point x, to about ten digits where f is smooth; nan where it has a kink."""
+    return difference(lambda at: f([*x[:i], at, *x[i + 1 :]]), x[i]).slope

@@ -48,7 +48,7 @@ _TOKEN = re.compile(
 _LAYOUT = re.compile(r"\$|\\[\[\]]|\\(?:[bB]igg?[lrm]?)(?![a-zA-Z])|\\(?:display|text)style(?![a-zA-Z])")
 _FRACTION = re.compile(r"\\[dt]frac(?![a-zA-Z])")
 _END = re.compile(r"(?<=[^\d\s.])\s*[.,]\s*$")  # of a sentence
-_COMMENT = re.compile("[#%]")
+_COMMENT = re.compile(r"#|^\s*%")  # a % elsewhere may be meant as an operation, which there is not
 _STATEMENTS = re.compile(r";|\\\\(?:\[[\d.]+[a-z]{2}\])?|\\(?:begin|end)\{[a-z]+\*?\}")
 _LAYER = re.compile(r"(_\{[\d,\ ]+\}|_\d)?\^\{\((\d+)\)\}(_\{[\d,\ ]+\}|_\d)?")
 _MULTIPLY = {"*", "·", "×", "⋅", "\\cdot", "\\times"}
@@ -81,16 +81,16 @@ def spelled(name: str) -> str:
 
 def is_name(text: str) -> bool:
     """Can a formula refer to something by this name?"""
-    return bool(re.fullmatch(_NAME, text))
+    return bool(re.fullmatch(_NAME, text)) and not text.endswith(".grad")
 
 
 def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
     r"""The lines of a formula as (target, expression); the target of a line without `=` is "".
 
     names: what it may refer to, apart from the targets of earlier lines. Lines are separated by line ends or by
-    semicolons; `#` or `%` begins a comment. Numbers, names, + - * / ^ and ** , juxtaposition as multiplication,
-    parentheses of three kinds, the functions of the table, and the same in Unicode (· × ² δ₁) or LaTeX (\frac, \tanh,
-    \cdot, f_1^2, \delta_2).
+    semicolons; `#` begins a comment, and `%` a line of it. Numbers, names, + - * / ^ and ** , juxtaposition as
+    multiplication, parentheses of three kinds, comparisons in them, the functions of the table, and the same in
+    Unicode (· × ² δ₁) or LaTeX (\frac, \tanh, \cdot, f_1^2, \delta_2).
 
     Raises FormulaError for anything else, TypeError if text is no text.
     """
@@ -106,7 +106,8 @@ def parse(text: str, names: Iterable[str]) -> list[tuple[str, Expression]]:
         line = _FRACTION.sub(r"\\frac ", _END.sub("", line))
         for written, alias in known.aliases.items():  # ∂L/∂z2 where it is used
             before, equals, after = line.rpartition("=")
-            line = before + equals + after.replace(written, alias.ljust(len(written)))
+            used = rf"(?<!\w){re.escape(written)}(?!\w)"
+            line = before + equals + re.sub(used, alias.ljust(len(written)), after)
         if line.strip():
             target, expression = Parser(line, known).line()
             if target:

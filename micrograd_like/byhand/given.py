@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from inspect import signature
 from typing import Any
@@ -19,30 +19,21 @@ Formula = float | str | Callable[..., float]
 Formulas = str | Mapping[Value | str, Formula]
 
 
-class _Lines:
-    """The lines of a text up to a gradient, read already."""
-
-    def __init__(self, lines: list[tuple[str, Part]]):
-        self.lines = lines
-
-
 class Given:
     """One gradient that somebody derived.
 
-    node: what it is the derivative by. lines: (target, expression), the last of which is the gradient; empty for a
-    number or a function.
+    formula: a text, a function or a number; or lines that are read already. node: what it is the derivative by.
+    lines: (target, expression), the last of which is the gradient; empty for a number or a function.
     """
 
-    def __init__(self, graph: Graph, node: Value, formula: Any, where: str):
+    def __init__(self, graph: Graph, node: Value, where: str, formula: Any = None, lines: Sequence[Any] = ()):
         self.node = node
         self.title = graph.title(node)
-        self.lines: list[tuple[str, Part]] = []
+        self.lines: list[tuple[str, Part]] = list(lines)
         self.function: Callable[[Mapping[str, float]], float] | None = None
         self.number = 0.0
         self.parameters: list[str] = []
-        if isinstance(formula, _Lines):
-            self.lines = formula.lines
-        elif isinstance(formula, str):
+        if isinstance(formula, str):
             self.lines = parse(formula, graph.nodes)  # type: ignore[assignment]
         elif callable(formula) and not isinstance(formula, Value):
             wanted = list(signature(formula).parameters)
@@ -51,7 +42,7 @@ class Given:
                 raise ValueError(f"the function's parameter {unknown[0]!r} is no name of the graph; {graph.listing()}")
             self.parameters = wanted
             self.function = lambda numbers: number(formula(*(numbers[name] for name in wanted)), where)
-        else:
+        elif not lines:
             self.number = number(formula, where, f"a text, a function or a number for {self.title}")
 
     @property
@@ -142,7 +133,7 @@ def read(graph: Graph, formulas: Formulas, where: str) -> list[Given]:
     if isinstance(formulas, Mapping) and not formulas:
         raise ValueError(f"there is no formula; {graph.listing()}")
     if isinstance(formulas, Mapping):
-        return [Given(graph, graph.node(key), formula, where) for key, formula in formulas.items()]
+        return [Given(graph, graph.node(key), where, formula) for key, formula in formulas.items()]
     if not isinstance(formulas, str):
         raise TypeError(f"the formulas are a text or a dict by node, not {type(formulas).__name__} {formulas!r:.60}")
     lines: list[Any] = parse(formulas, graph.nodes)
@@ -150,7 +141,7 @@ def read(graph: Graph, formulas: Formulas, where: str) -> list[Given]:
     for i, (target, _) in enumerate(lines):
         node = meant(graph, target)
         if node is not None:
-            found.append(Given(graph, node, _Lines(lines[: i + 1]), where))
+            found.append(Given(graph, node, where, lines=lines[: i + 1]))
     if not found:
         raise ValueError(f"no line gives a gradient: write a line dw = … for the node w; {graph.listing()}")
     return found

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from ..engine import Value, topological
+from ..ops import ATOM, TABLE
 from .formula import canonical, is_name
 from .replay import values
 
@@ -48,6 +49,14 @@ class Graph:
         return {a for pair in pairs for a in pair if isinstance(a, Value) and _is_leaf(a) and stem(a) not in weights}
 
     @cached_property
+    def means(self) -> list[float]:
+        """The n of means: what something is divided by, or multiplied with 1/n."""
+        found = [x for node in self.order if node.op is TABLE["div"] for x in node.operands[1:]]
+        factors = (x for node in self.order if node.op is TABLE["mul"] for x in node.operands)
+        found += [1.0 / x for x in factors if isinstance(x, float) and x]
+        return list(dict.fromkeys(x for x in found if isinstance(x, float) and x > 1.0))
+
+    @cached_property
     def targets(self) -> set[Value]:
         """The leaves that are compared with what the network gives out: no unit and no weight has to do with them."""
         upstream: set[Value] = set()
@@ -84,7 +93,7 @@ class Graph:
 
 def unit_operand(node: Value) -> Value | None:
     """What a unit is the activation of: the only operand, apart from constants, of what is no arithmetic."""
-    if node.op is None or node.op.name in ("add", "sub", "mul", "div", "pow", "neg"):
+    if node.op is None or node.op.precedence < ATOM:
         return None
     operands = [x for x in node.operands if isinstance(x, Value)]
     return operands[0] if len(operands) == 1 else None

@@ -1,6 +1,6 @@
 """Products and sums put together as a person writes them: no `1 *`, one sign, powers, common factors.
 
-Nothing is cancelled, and nothing is multiplied out: what comes out is what went in, for every number.
+No factor is cancelled, and nothing is multiplied out: what comes out is what went in, for every finite number.
 """
 
 import math
