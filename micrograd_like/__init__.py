@@ -56,18 +56,22 @@ from .ops import (
     tanh,
     where,
 )
-from .show import draw_dot
 
 if TYPE_CHECKING:
     from .byhand import compare, derive, diagnose, gradcheck
+    from .show import draw, draw_dot, explore, plot_boundary, plot_loss, print_boundary, print_graph
 
 __version__ = "0.1.0"
 
 
+_BYHAND = ("compare", "derive", "diagnose", "gradcheck")
+_SHOW = ("draw", "draw_dot", "explore", "plot_boundary", "plot_loss", "print_boundary", "print_graph")
+
+
 def __getattr__(name: str) -> Any:
-    if name not in ("compare", "derive", "diagnose", "gradcheck"):
+    if name not in _BYHAND + _SHOW:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(byhand, name)  # which imports them when they are used
+    return getattr(byhand if name in _BYHAND else show, name)  # which import them when they are used
 
 
 # Not abs and pow: `from micrograd_like import *` must not replace Python's own.
@@ -91,10 +95,12 @@ __all__ = [
     "derive",
     "diagnose",
     "div",
+    "draw",
     "draw_dot",
     "erf",
     "exp",
     "exp2",
+    "explore",
     "expm1",
     "gradcheck",
     "hypot",
@@ -111,6 +117,10 @@ __all__ = [
     "neg",
     "nn",
     "optim",
+    "plot_boundary",
+    "plot_loss",
+    "print_boundary",
+    "print_graph",
     "relu",
     "show",
     "sigmoid",

@@ -1,4 +1,4 @@
-"""The command line: `micrograd-like lecture` and `micrograd-like check`."""
+"""The command line: `micrograd-like lecture`, `check`, `draw` and `explore`."""
 
 import argparse
 import math
@@ -6,9 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from . import __version__
+
+if TYPE_CHECKING:
+    from .check import Network
+    from .engine import Value
+    from .show import Drawing, Page
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -20,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_lecture(commands)
     _add_check(commands)
+    _add_draw(commands)
+    _add_explore(commands)
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -102,6 +109,91 @@ examples:
         "- reads them from stdin; -- goes before a formula that begins with a minus sign",
     )
     parser.add_argument("--of", metavar="NODE", help="what the last line, then without '=', is the gradient of")
+    _add_network(parser)
+    parser.set_defaults(run=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from .check import check, read
+
+    try:
+        network = _network(arguments)
+        formulas = [read(sys.stdin.buffer, "stdin") if text == "-" else text for text in arguments.formulas]
+        comparison = check(network, formulas, arguments.of)
+    except ValueError as error:
+        return _refuse(error)
+    print(network, comparison, sep="\n\n")
+    return 0 if comparison else 1
+
+
+def _add_draw(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "draw",
+        help="a picture of a graph, with its gradients",
+        description="Draw the lecture's chain, a network in a file, or an MLP on one sample, after a backward pass.",
+    )
+    _add_network(parser, mlp=True)
+    details = ("auto", "values", "folded", "neurons", "layers")
+    parser.add_argument("--detail", choices=details, default="auto", help="what a card stands for (auto: by size)")
+    parser.add_argument("--out", default="graph.svg", metavar="FILE", help="graph.svg, .png, .pdf, .html or .dot")
+    parser.add_argument("--text", action="store_true", help="print the graph as a tree, and write no file")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there already")
+    parser.set_defaults(run=_draw)
+
+
+def _draw(arguments: argparse.Namespace) -> int:
+    from .show import draw, print_graph
+
+    try:
+        loss = _graph(arguments)
+        if arguments.text:
+            print_graph(loss)
+            return 0
+        return _save(draw(loss, arguments.detail), arguments)
+    except (ValueError, ImportError, RuntimeError) as error:
+        return _refuse(error)
+
+
+def _add_explore(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "explore",
+        help="a page to step through a graph, change its numbers, try formulas and train networks",
+        description="Write a page, to be opened in any browser: the computation of the lecture's chain, of a network "
+        "in a file, or of an MLP on one sample, step by step and back; and the training of small networks.",
+    )
+    _add_network(parser, mlp=True)
+    parser.add_argument("--out", default="explore.html", metavar="FILE", help="the page (explore.html)")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there already")
+    parser.set_defaults(run=_explore)
+
+
+def _explore(arguments: argparse.Namespace) -> int:
+    from .show import explore
+
+    try:
+        return _save(explore(_graph(arguments)), arguments)
+    except (ValueError, ImportError, RuntimeError) as error:
+        return _refuse(error)
+
+
+def _save(picture: "Drawing | Page", arguments: argparse.Namespace) -> int:
+    path = Path(arguments.out)
+    if path.exists() and not arguments.force:
+        return _refuse(f"{path} is there already and was kept; --force replaces it")
+    print(picture.save(path))
+    return 0
+
+
+def _refuse(reason: object) -> int:
+    print(f"micrograd-like: {reason}", file=sys.stderr)
+    return 2
+
+
+# ---- arguments that several commands have ----------------------------------------------------------
+
+
+def _add_network(parser: argparse.ArgumentParser, *, mlp: bool = False) -> None:
+    """The options that say which graph is meant."""
     network = parser.add_mutually_exclusive_group()
     network.add_argument(
         "--depth", type=_depth, default=3, metavar="L", help="the lecture's chain of L units, 1 to 100 (3)"
@@ -109,6 +201,10 @@ examples:
     network.add_argument(
         "--net", metavar="FILE", help="a network of your own: lines like 'z1 = w1 x', the last line is the loss"
     )
+    if mlp:
+        network.add_argument(
+            "--mlp", type=_sizes, metavar="SIZES", help="an nn.MLP with tanh on one sample, as 2-16-16-1"
+        )
     parser.add_argument(
         "--at",
         type=_assignment,
@@ -119,27 +215,40 @@ examples:
         help="numbers of leaves (otherwise random ones, 0.5 to 1.5 in size)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="for the random numbers (0)")
-    parser.set_defaults(run=_check)
 
 
-def _check(arguments: argparse.Namespace) -> int:
-    from .check import Network, chain_text, check, read
+def _network(arguments: argparse.Namespace) -> "Network":
+    """The network of --depth or --net. Raises ValueError, OSError."""
+    from .check import Network, chain_text, read
 
-    try:
-        if arguments.net is None:
-            where, text = f"the lecture's chain, --depth {arguments.depth}", chain_text(arguments.depth)
-        else:
-            where = arguments.net
-            with Path(where).open("rb") as file:
-                text = read(file, where)
-        network = Network(text, where, dict(arguments.at), arguments.seed)
-        formulas = [read(sys.stdin.buffer, "stdin") if text == "-" else text for text in arguments.formulas]
-        comparison = check(network, formulas, arguments.of)
-    except ValueError as error:
-        print(f"micrograd-like: {error}", file=sys.stderr)
-        return 2
-    print(network, comparison, sep="\n\n")
-    return 0 if comparison else 1
+    if arguments.net is None:
+        where, text = f"the lecture's chain, --depth {arguments.depth}", chain_text(arguments.depth)
+    else:
+        where = arguments.net
+        with Path(where).open("rb") as file:
+            text = read(file, where)
+    return Network(text, where, dict(arguments.at), arguments.seed)
+
+
+def _graph(arguments: argparse.Namespace) -> "Value":
+    """The loss of the graph that is meant, after a backward pass."""
+    if arguments.mlp is None:
+        loss = _network(arguments).loss
+    elif arguments.at:
+        raise ValueError("--at gives numbers to the leaves of --depth and --net; those of --mlp follow --seed")
+    else:
+        from .lecture import sample
+
+        loss = sample(arguments.mlp, arguments.seed)
+    loss.backward()
+    return loss
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = text.split("-")
+    if len(sizes) < 2 or not all(size.isdecimal() and 0 < int(size) <= 1000 for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r} is not sizes of layers, as 2-16-16-1")
+    return list(map(int, sizes))
 
 
 def _depth(text: str) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from . import byhand, data, losses, nn, optim, train
 from .engine import Value
+from .show import draw
 
 DRAWN = 20  # units; the picture of a longer chain is a thread nobody can read
 SMALLEST = 1e-8  # gradients that a central difference can still tell from the rounding of the loss
@@ -26,6 +27,19 @@ def chain(w: list[float], x: float, y: float) -> tuple[list[Value], Value]:
     loss = (Value(y, name="y") - f) ** 2
     loss.name = "Loss"
     return weights, loss
+
+
+def sample(sizes: list[int], seed: int) -> Value:
+    """The loss of an MLP with tanh units on one random sample: the squared error, summed over its outputs."""
+    rng = random.Random(seed)
+    model = nn.MLP(sizes[0], sizes[1:], activation="tanh", rng=rng, init=nn.xavier)
+    outputs = model([Value(round(rng.uniform(-1.0, 1.0), 2), name=f"x{i}") for i in range(1, sizes[0] + 1)])
+    loss = Value(0.0)
+    for i, f in enumerate(outputs if isinstance(outputs, list) else [outputs]):
+        error = (f - rng.choice((-1.0, 1.0))) ** 2
+        loss = loss + error if i else error
+    loss.name = "Loss"
+    return loss
 
 
 def lecture(depth: int, seed: int, out: str, force: bool) -> int:
@@ -87,25 +101,18 @@ def _compare(weights: list[Value], loss: Value, w: list[float], x: float, y: flo
 
 
 def _draw(loss: Value, depth: int, path: Path, force: bool) -> None:
-    from .show import draw_dot
-
     if depth > DRAWN:
         print(f"No picture: a chain of {depth} units is too long to be read; up to --depth {DRAWN} is drawn.\n")
         return
-    try:
-        graph = draw_dot(loss)
-    except ImportError as error:
-        print(f"No picture: {error}\n")
-        return
-    try:
-        path, content = path.with_suffix(".svg"), graph.pipe(encoding="utf-8")
-    except RuntimeError as error:
-        print(f"No picture, only its text for Graphviz: {error}")
-        path, content = path.with_suffix(".dot"), graph.source
+    path = path.with_suffix(".svg")
     if path.exists() and not force:
         print(f"The graph: {path} is there already and was kept; --force replaces it.\n")
         return
-    path.write_text(content, encoding="utf-8")
+    try:
+        draw(loss, detail="values").save(path)
+    except RuntimeError as error:
+        print(f"No picture: {error}\n")
+        return
     print(f"The graph, with ∂Loss/∂node on every node: {path}\n")
 
 

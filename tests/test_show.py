@@ -128,7 +128,7 @@ def test_a_missing_program_is_a_clear_error(monkeypatch):
         graph.pipe(format="svg")
     assert str(error.value) == (
         "no program to lay out the graph: pip install 'micrograd_like[viz]' brings graphviz-pure; or install Graphviz "
-        "itself (apt-get install graphviz, brew install graphviz); the graph's text is in .source meanwhile"
+        "itself (apt-get install graphviz, brew install graphviz); meanwhile print_graph(root) shows the graph as text"
     )
 
 
@@ -137,7 +137,7 @@ def test_missing_graphviz_names_the_extra(monkeypatch):
     monkeypatch.delitem(sys.modules, "micrograd_like.show._digraph", raising=False)
     with pytest.raises(ImportError) as error:
         draw_dot(Value(1.0))
-    assert str(error.value) == "drawing needs graphviz: pip install 'micrograd_like[viz]'"
+    assert str(error.value) == "draw_dot needs graphviz: pip install 'micrograd_like[viz]'"
 
 
 def test_other_mistakes():

@@ -1,5 +1,46 @@
-"""Pictures of a graph."""
+"""Pictures of a graph: `draw`, `draw_dot`, `print_graph` and the page of `explore`; of training: plots.
 
-from .dot import draw_dot
+They are imported when they are first used: who only computes does not wait for them.
+"""
 
-__all__ = ["draw_dot"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .dot import draw_dot
+    from .drawing import Drawing, draw
+    from .explorer import Page, explore
+    from .plane import print_boundary
+    from .plots import plot_boundary, plot_loss
+    from .tree import print_graph
+
+_MODULES = {
+    "Drawing": "drawing",
+    "Page": "explorer",
+    "draw": "drawing",
+    "draw_dot": "dot",
+    "explore": "explorer",
+    "plot_boundary": "plots",
+    "plot_loss": "plots",
+    "print_boundary": "plane",
+    "print_graph": "tree",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+
+
+__all__ = [
+    "Drawing",
+    "Page",
+    "draw",
+    "draw_dot",
+    "explore",
+    "plot_boundary",
+    "plot_loss",
+    "print_boundary",
+    "print_graph",
+]
