@@ -218,7 +218,10 @@ class Parser {
     } else if (op.arity === 1 && ["name", "number"].includes(this.tokens[this.i].kind)) {
       operands = [this.atom()]; // tanh z
     } else throw this.fail(`expected ( after ${op.name}`);
-    if (op.name === "leaky_relu" && operands.length === 1) operands.push(() => 0.01);
+    const defaults = FUNCTIONS[op.name] || [];
+    if (operands.length < op.arity && op.arity <= operands.length + defaults.length) {
+      operands.push(...defaults.slice(operands.length - op.arity).map((x) => () => x));
+    }
     if (operands.length !== op.arity) throw this.fail(`${op.name} takes ${op.arity} operands, got ${operands.length}`);
     const value = (at) => op.value(...operands.map((x) => x(at)));
     return squared ? (at) => TABLE.pow.value(value(at), squared(at)) : value;
