@@ -3,6 +3,7 @@
 import random
 
 from micrograd_like import data, losses, nn, optim, train
+from micrograd_like.show.plane import print_boundary
 
 X, y = data.moons(100, noise=0.1, seed=1)
 labels = [2 * label - 1 for label in y]  # the hinge loss takes -1 and +1
@@ -16,11 +17,4 @@ loss, accuracy = train.evaluate(model, X, labels, losses.hinge)
 print(f"loss {loss:.4f}, accuracy {accuracy:.0%}")
 
 # The plane as the network sees it, and the points on it.
-points = {(round(b * 8), round(a * 12)): "o" if label > 0 else "x" for (a, b), label in zip(X, y, strict=True)}
-for row in range(12, -9, -1):
-    print(
-        "".join(
-            points.get((row, column)) or ("·" if model([column / 12, row / 8]) > 0 else " ")
-            for column in range(-18, 31)
-        )
-    )
+print_boundary(model, X, labels)

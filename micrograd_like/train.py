@@ -13,8 +13,9 @@
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from math import inf, isfinite
+from os import PathLike
 from typing import Any
 
 from .data import samples, split
@@ -167,6 +168,7 @@ def fit(
     schedule: Callable[[int], float] | None = None,
     progress: bool = True,
     callback: Callable[[Record], Any] | None = None,
+    live: str | PathLike[str] | bool | None = None,
 ) -> History:
     """Train the model on the samples X with targets y: change its parameters to make the mean loss small.
 
@@ -181,12 +183,17 @@ def fit(
     schedule: from the epoch, counted from 0, to its learning rate.
     progress: tell it on stderr: by a bar if that is a terminal and `rich` is installed, else in ten lines.
     callback: called with the record of each epoch (see `History`); training stops if it returns True.
+    live: the path of a picture (.png, .svg, .pdf) of the losses and, for inputs of two numbers and targets that are
+        labels, of the decision boundary; True shows it in the notebook, or else in a window. It is drawn anew every
+        few seconds, for a twentieth of the time at most, and when training ends. It needs matplotlib.
 
     Ctrl-C ends the training without an exception; the parameters are those after the last whole update.
 
     Before any update, raises ValueError for what `evaluate` refuses, for a loss that is not finite and for
     wrong settings. If later a loss or a gradient is not finite, or an operation is outside its domain, raises
     FloatingPointError and leaves the parameters from the start of the last epoch in which all was well.
+    With `live`, raises ImportError if matplotlib is missing, and OSError if the picture cannot be written, before
+    any update if that can be told; the parameters are those after the last whole update.
     """
     if epochs < 1:
         raise ValueError(f"epochs should be 1 or more, got {epochs!r}")
@@ -215,11 +222,16 @@ def fit(
     history = History()
     start = best = parameters()
     best_loss, best_epoch = inf, -1
+    picture = None
     try:
         labels = _labels(model(X[0]), y, loss)
         loss_before, _ = _evaluate(model, list(zip(X, y, strict=True)), loss, labels)
         if not isfinite(loss_before):
             raise ValueError(f"the loss is {loss_before} before any update")
+        if live is not None and live is not False:
+            from .show.plots import Live
+
+            picture = Live(live, model, X, y, labels is not None)
         X, y, X_val, y_val = split(X, y, validation, seed) if validation else (X, y, [], [])
         pairs, pairs_val = list(zip(X, y, strict=True)), list(zip(X_val, y_val, strict=True))
         rng = random.Random(seed)
@@ -255,6 +267,8 @@ def fit(
                 show(record)
                 if val_loss is not None and val_loss < best_loss:
                     best, best_loss, best_epoch = parameters(), val_loss, epoch
+                if picture is not None:
+                    picture(history)
                 if callback is not None and callback(record):
                     history.stopped = "callback"
                     break
@@ -263,7 +277,14 @@ def fit(
                     break
     except KeyboardInterrupt:
         history.stopped = "interrupted"
-        return history
-    if patience is not None:
-        restore(best)
+    except FloatingPointError:  # what the losses did before tells why
+        if picture is not None:
+            picture.draw(history)
+        raise
+    else:
+        if patience is not None:
+            restore(best)
+    if picture is not None:
+        with suppress(KeyboardInterrupt):  # a second Ctrl-C does without the last picture
+            picture.draw(history)
     return history

@@ -12,6 +12,7 @@ SHOWS = {
     "derivation.py": "w1: in the line d1: wrong delta: d3 stands where d2 belongs",
     "moons.py": "accuracy 100%",
     "order.py": "loss -> a -> b -> x      a.grad =   15   x.grad =   24",
+    "training.py": "training.png shows the last state",
 }
 
 

@@ -1,13 +1,13 @@
 """`draw`: the picture of a graph, in the detail that its size allows, as SVG, PNG, PDF, page or text for Graphviz."""
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..engine import Value
 from . import grids, network, scene, svg
 from .layout import lay_out
+from .output import replace
 
 DETAILS = ("auto", "values", "folded", "neurons", "layers")
 VALUES, FOLDED = 60, 150  # values, up to which a graph is drawn with all of them; a network, with sums folded
@@ -164,18 +164,3 @@ def _too_many(detail: str, cards: int, values: int, net: network.Network | None)
         f"detail={detail!r} would be {cards} cards of the graph's {values} values, and more than {MOST} cannot be "
         f"read; {cure}, print_graph(root) shows what is next to the root, force=True draws it all the same"
     )
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)  # mkstemp's are readable by their owner alone
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

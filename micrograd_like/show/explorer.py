@@ -14,8 +14,9 @@ from ..byhand.graph import Graph
 from ..engine import Value
 from ..ops import ATOM
 from . import javascript, network, scene, svg
-from .drawing import MOST, replace
+from .drawing import MOST
 from .layout import lay_out
+from .output import replace
 
 PAGE = Path(__file__).parent / "page"
 SCRIPTS = ("math.js", "graph.js", "formula.js", "training.js", "explorer.js", "trainer.js", "main.js")
@@ -70,6 +71,7 @@ def explore(root: Value | None = None) -> Page:
         )
     drawn = scene.of_boxes(root, order, scene.boxes(order), network.parameters(order, network.find(order)))
     lay_out(drawn)
+    drawn.known = True  # to the page, which takes the gradients itself
     return Page(_page(drawn.title, svg.write(drawn), _data(root, order, drawn)), drawn.title)
 
 

@@ -173,7 +173,7 @@ def _scene(
             flows = [unit.output.grad for unit in last if f"n{place[unit.output]}" == source.id]
             flow = flows[0] if flows and known else None
             words = f"∂{name}/∂{source.name} = {flow!r}" if flow is not None else f"{source.name} to {name}"
-            label = f"× {network.samples}" if network.samples > 1 else ""
+            label = f"× {len(network.samples)}" if len(network.samples) > 1 else ""
             edges.append(Edge(f"{card.id}.{i}", source.id, card.id, None, flow, "", words, label))
     headings = ["inputs", *(f"layer {i}" for i in range(1, len(network.layers) + 1)), ""]
     groups = []
@@ -199,8 +199,8 @@ def _scene(
     for edge in edges:
         edge.share = min(abs(edge.flow or 0.0) / (largest[edge.path[0][0]] or 1.0), 1.0)
     sizes = "-".join(str(len(layer)) for layer in network.layers)
-    batch = f"One of {network.samples} samples; the gradients of weights are of all of them."
-    many = [batch] if network.samples > 1 else []
+    batch = f"One of {len(network.samples)} samples; the gradients of weights are of all of them."
+    many = [batch] if len(network.samples) > 1 else []
     text = (
         f"A network of {len(network.inputs)} inputs and layers of {sizes} units, {len(network.parameters)} parameters, "
         f"{len(order)} values; {printable(root.name) or 'its root'} is {root.data!r}."
@@ -221,7 +221,7 @@ def curve(a: Card, b: Card) -> list[tuple[float, float]]:
 
 def _planes(network: Network, order: Sequence[Value]) -> dict[Value, list[list[float]]]:
     """The output of each unit over the plane of the two inputs, rows from the top."""
-    (left, right), (bottom, top) = (_range(x) for x in network.inputs)
+    (left, right), (bottom, top) = (_range(column) for column in zip(*network.samples, strict=True))
     rows: dict[Value, list[list[float]]] = {
         unit.output: [[] for _ in range(PLANE)] for layer in network.layers for unit in layer
     }
@@ -238,9 +238,14 @@ def _planes(network: Network, order: Sequence[Value]) -> dict[Value, list[list[f
     return rows
 
 
-def _range(x: Source) -> tuple[float, float]:
-    size = max(1.5, 1.25 * abs(x.data if isinstance(x, Value) else x))
-    return -size, size
+def _range(column: Sequence[Source]) -> tuple[float, float]:
+    """Where the numbers of an input are, and a margin; around 0 where one sample tells no more."""
+    numbers = [x.data if isinstance(x, Value) else x for x in column]
+    low, high = min(numbers), max(numbers)
+    if len(numbers) == 1:
+        low, high = min(low, -1.25), max(high, 1.25)
+    margin = 0.1 * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def _output(unit: Unit, given: Sequence[float]) -> float:

@@ -57,8 +57,8 @@ ROW = (
 def table() -> str:
     """JavaScript that defines `TABLE` and `FUNCTIONS`.
 
-    TABLE holds the rows that `ops.py` has, in their order, by name: `{name, arity, symbol, precedence, commutative, public,
-    value, partials}`, and `slopes` where all partials are constant. `value(...operands)` and
+    TABLE holds the rows that `ops.py` has, in their order, by name: `{name, arity, symbol, precedence, commutative,
+    public, value, partials}`, and `slopes` where all partials are constant. `value(...operands)` and
     `partials[i](...operands, out)` take and give numbers and never throw; outside the domain they are NaN. FUNCTIONS
     holds the functions users call, by name: the list of numbers that stand for last operands which are left out.
 

@@ -31,11 +31,15 @@ class Unit:
 
 @dataclass
 class Network:
-    """layers: the units of each, on the first sample. samples: how many share the weights. inputs: those of layer 1."""
+    """layers: the units of each, on the first sample. samples: what enters layer 1, for all that share the weights."""
 
     layers: list[list[Unit]]
-    samples: int
-    inputs: list[Source]
+    samples: list[list[Source]]
+
+    @property
+    def inputs(self) -> list[Source]:
+        """What enters layer 1 on the first sample."""
+        return self.samples[0]
 
     @property
     def parameters(self) -> list[Value]:
@@ -71,7 +75,6 @@ def find(order: Sequence[Value]) -> Network | None:
         shared.setdefault(tuple(unit.weights), []).append(unit)
     if not shared:
         return None
-    samples = max(map(len, shared.values()))
     layers: list[list[Unit]] = [[] for _ in range(max(depth.values()))]
     for instances in shared.values():
         layers[depth[instances[0].output] - 1].append(instances[0])
@@ -86,7 +89,9 @@ def find(order: Sequence[Value]) -> Network | None:
             for before, layer in zip([[], *layers], layers, strict=False)
         )
     )
-    return Network(layers, samples, layers[0][0].inputs) if regular else None
+    if not regular:
+        return None
+    return Network(layers, [unit.inputs for unit in shared[tuple(layers[0][0].weights)]])
 
 
 def _is(node: Value, name: str) -> bool:

@@ -209,9 +209,13 @@ def _label(edge: Edge) -> str:
 
 
 def _place(edge: Edge) -> str:
-    """The number of the operand, beside the end of the edge."""
-    x, y = edge.point(edge.curves - 1, 0.75)
-    return f'<text class="faint" x="{_n(x - 2)}" y="{_n(y - 5)}" font-size="9">{edge.place}</text>'
+    """The number of the operand beside the arrow's head, on the side from which the edge comes."""
+    (x0, y0), (x1, y1), (x2, y2) = edge.path[0], *edge.path[-2:]
+    length = hypot(x2 - x1, y2 - y1) or 1.0
+    ux, uy = (x2 - x1) / length, (y2 - y1) / length
+    side = 8.0 if (y0 - y2) * ux - (x0 - x2) * uy > 0.0 else -8.0
+    x, y = x2 - 13.0 * ux - side * uy, y2 - 13.0 * uy + side * ux
+    return f'<text class="faint" x="{_n(x)}" y="{_n(y + 3.0)}" text-anchor="middle" font-size="9">{edge.place}</text>'
 
 
 def _group(group: Group) -> str:

@@ -1,6 +1,5 @@
 """`print_graph`: the scene of a graph as a tree of text, from the root down to the leaves."""
 
-import os
 import sys
 from collections.abc import Iterator
 from typing import TextIO
@@ -8,6 +7,7 @@ from typing import TextIO
 from ..engine import Value
 from . import network, scene
 from .drawing import VALUES
+from .output import has_colors
 
 DEPTH, LINES = 12, 200
 _BLUE, _ORANGE, _FAINT, _BOLD, _GREEN, _AMBER = "38;5;32", "38;5;166", "2", "1", "38;5;71", "38;5;178"
@@ -28,7 +28,7 @@ def print_graph(
     detail: "values", "folded" (sums in one line), or "auto": folded above 60 values. depth: so many levels, and 200
     lines at most; what is left out is counted.
     file: where to print, stdout unless given. color: whether to colour; by default if that is a terminal and the
-    environment has no NO_COLOR.
+    environment has no NO_COLOR; FORCE_COLOR is heeded too.
 
     Raises TypeError if root is no Value, ValueError for another detail or a depth below 1.
     """
@@ -43,14 +43,9 @@ def print_graph(
     drawn = scene.of_boxes(root, order, parts, network.parameters(order, network.find(order)))
     out = file if file is not None else sys.stdout
     if color is None:
-        color = colours(out)
+        color = has_colors(out)
     for line in _lines(drawn, depth, color):
         print(line, file=out)
-
-
-def colours(out: TextIO) -> bool:
-    """Is it a terminal, and does nobody ask for no colours (https://no-color.org)?"""
-    return not os.environ.get("NO_COLOR") and out.isatty()
 
 
 def _lines(drawn: scene.Scene, depth: int, color: bool) -> Iterator[str]:

@@ -1,0 +1,28 @@
+"""Where pictures go: files, which are written as a whole or not at all, and terminals, with or without colours."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TextIO
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file so that nobody ever sees half of it. Raises OSError, and then leaves the file that was there."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)  # mkstemp's are readable by their owner alone
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def has_colors(file: TextIO) -> bool:
+    """Is it a terminal, and does nobody ask for no colours (https://no-color.org)? FORCE_COLOR asks for them anyway."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (file.isatty() and os.environ.get("TERM") != "dumb")
