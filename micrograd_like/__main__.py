@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("micrograd-like: interrupted", file=sys.stderr)
         return 130
@@ -147,7 +149,7 @@ def _draw(arguments: argparse.Namespace) -> int:
     try:
         loss = _graph(arguments)
         if arguments.text:
-            print_graph(loss)
+            print_graph(loss, arguments.detail)
             return 0
         return _save(draw(loss, arguments.detail), arguments)
     except (ValueError, ImportError, RuntimeError) as error:
@@ -178,15 +180,26 @@ def _explore(arguments: argparse.Namespace) -> int:
 
 def _save(picture: "Drawing | Page", arguments: argparse.Namespace) -> int:
     path = Path(arguments.out)
-    if path.exists() and not arguments.force:
+    if path.is_file() and not arguments.force:
         return _refuse(f"{path} is there already and was kept; --force replaces it")
     print(picture.save(path))
     return 0
 
 
 def _refuse(reason: object) -> int:
-    print(f"micrograd-like: {reason}", file=sys.stderr)
+    text = str(reason)
+    for python, here in _HERE:
+        text = re.sub(python, here, text)
+    print(f"micrograd-like: {text}", file=sys.stderr)
     return 2
+
+
+_HERE = [  # what messages of functions advise, and what that is on the command line
+    (r"detail='(\w+)'", r"--detail \1"),
+    (r"print_graph\(root\)", "--text"),
+    (r"draw\(root\)", "micrograd-like draw"),
+    (r", force=True draws it all the same", ""),
+]
 
 
 # ---- arguments that several commands have ----------------------------------------------------------

@@ -30,8 +30,6 @@ def draw_dot(root: Value, rankdir: str = "LR", limit: int = 2000) -> Any:
     if rankdir not in ("LR", "TB", "RL", "BT"):
         raise ValueError(f"rankdir is LR, TB, RL or BT, not {rankdir!r}")
     try:
-        import graphviz
-
         from ._digraph import Digraph
     except ImportError as error:
         raise ImportError("draw_dot needs graphviz: pip install 'micrograd_like[viz]'") from error
@@ -55,7 +53,7 @@ def draw_dot(root: Value, rankdir: str = "LR", limit: int = 2000) -> Any:
         },
     )
     for card in drawn.cards:
-        graph.node(card.id, _card(card, drawn.strongest), tooltip=graphviz.escape(card.text))
+        graph.node(card.id, _card(card, drawn.strongest), tooltip=_tooltip(card.text))
     for edge in drawn.edges:
         graph.edge(
             edge.source,
@@ -64,9 +62,15 @@ def draw_dot(root: Value, rankdir: str = "LR", limit: int = 2000) -> Any:
             color=_colour(edge.flow or 0.0),
             headlabel=edge.place,
             penwidth=f"{0.8 + 2.2 * edge.share:.2f}",
-            tooltip=graphviz.escape(edge.text),
+            tooltip=_tooltip(edge.text),
         )
     return graph
+
+
+def _tooltip(text: str) -> str:
+    import graphviz
+
+    return str(graphviz.escape(text.replace("&", "&amp;")))  # Graphviz reads entities, also in plain text
 
 
 def _colour(x: float) -> str:

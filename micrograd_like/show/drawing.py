@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import category, normalize
 
 from ..engine import Value
 from . import grids, network, scene, svg
@@ -11,7 +12,7 @@ from .output import replace
 
 DETAILS = ("auto", "values", "folded", "neurons", "layers")
 VALUES, FOLDED = 60, 150  # values, up to which a graph is drawn with all of them; a network, with sums folded
-MOST = 2000  # cards; the layout program takes minutes for more, and nobody can read them
+MOST, MOST_EDGES = 2000, 10_000  # cards and edges; of more the layout takes minutes, and nobody can read them
 RANKDIRS = ("LR", "TB", "RL", "BT")
 
 
@@ -21,8 +22,8 @@ class Drawing:
     scene: the picture as plain data. detail: the one that was chosen.
     """
 
-    def __init__(self, root: Value, scene: scene.Scene, detail: str):
-        self._root = root
+    def __init__(self, root: Value, scene: scene.Scene, detail: str, rankdir: str = "LR"):
+        self._root, self._rankdir = root, rankdir
         self.scene = scene
         self.detail = detail
         self.svg = svg.write(scene)
@@ -72,7 +73,9 @@ class Drawing:
         except ImportError as error:
             raise ImportError("saving as PDF needs vl-convert-python: pip install 'micrograd_like[pdf]'") from error
         vl_convert.register_font_directory(str(FONTS))
-        return bytes(vl_convert.svg_to_pdf(self.svg))
+        # It fails at marks that stand on other characters.
+        plain = "".join(c for c in normalize("NFC", self.svg) if category(c) not in ("Mn", "Me", "Mc", "Cf"))
+        return bytes(vl_convert.svg_to_pdf(plain))
 
     def _html(self, scale: float) -> bytes:
         from .explorer import explore
@@ -82,7 +85,7 @@ class Drawing:
     def _dot(self, scale: float) -> bytes:
         from .dot import draw_dot
 
-        return str(draw_dot(self._root).source).encode()
+        return str(draw_dot(self._root, self._rankdir, limit=10**9).source).encode()
 
 
 FONTS = Path(__file__).parent / "fonts"
@@ -124,15 +127,15 @@ def draw(root: Value, detail: str = "auto", rankdir: str = "LR", force: bool = F
         detail, parts = _readable(root, order, net)
     elif detail in ("values", "folded"):
         parts = _boxes(root, order, detail)
-    cards = {"neurons": _units(net), "layers": 0}.get(detail, len(parts))
-    if cards > MOST and not force:
-        raise ValueError(_too_many(detail, cards, len(order), net))
+    cards, edges = _counted(detail, parts, net)
+    if not force and (cards > MOST or edges > MOST_EDGES):
+        raise ValueError(_too_many(detail, cards, edges, len(order), net))
     if detail in ("neurons", "layers") and net is not None:
         view = grids.neurons if detail == "neurons" else grids.layers
         return Drawing(root, view(root, order, net), detail)
     drawn = scene.of_boxes(root, order, parts, network.parameters(order, net))
     lay_out(drawn, rankdir)
-    return Drawing(root, drawn, detail)
+    return Drawing(root, drawn, detail, rankdir)
 
 
 def _readable(root: Value, order: Sequence[Value], net: network.Network | None) -> tuple[str, list[scene.Box]]:
@@ -150,17 +153,26 @@ def _boxes(root: Value, order: Sequence[Value], detail: str) -> list[scene.Box]:
     return list(scene.folded(order, scene.names(root)))
 
 
-def _units(net: network.Network | None) -> int:
-    return sum(map(len, net.layers)) if net is not None else 0
+def _counted(detail: str, parts: Sequence[scene.Box], net: network.Network | None) -> tuple[int, int]:
+    """How many cards and edges the picture would have."""
+    if net is not None and detail in ("neurons", "layers"):
+        if detail == "layers":
+            return len(net.layers) + 2, len(net.layers) + 1
+        units = [unit for layer in net.layers for unit in layer]
+        return len(net.inputs) + len(units) + 1, sum(len(unit.weights) for unit in units)
+    constants = sum(isinstance(x, float) for box in parts for x, _ in box.operands)
+    return len(parts) + constants, sum(len(box.operands) for box in parts)
 
 
-def _too_many(detail: str, cards: int, values: int, net: network.Network | None) -> str:
-    cure = (
-        "detail='neurons' or detail='layers' shows its network"
-        if net is not None
-        else "draw a part of it (one sample instead of a batch, one unit instead of a network)"
-    )
+def _too_many(detail: str, cards: int, edges: int, values: int, net: network.Network | None) -> str:
+    cure = "draw a part of it (one sample instead of a batch, one unit instead of a network)"
+    if net is not None:
+        cure = "detail='layers' shows its network"
+        if detail != "neurons":
+            cure = "detail='neurons' or detail='layers' shows its network"
+    most = f"{cards} cards" if cards > MOST else f"{edges} edges between cards"
     return (
-        f"detail={detail!r} would be {cards} cards of the graph's {values} values, and more than {MOST} cannot be "
-        f"read; {cure}, print_graph(root) shows what is next to the root, force=True draws it all the same"
+        f"detail={detail!r} would be {most} of the graph's {values} values, and more than "
+        f"{MOST if cards > MOST else MOST_EDGES} cannot be read; {cure}, print_graph(root) shows what is next to the "
+        "root, force=True draws it all the same"
     )

@@ -32,9 +32,15 @@ class Page:
         self.title = title
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page to a file, as a whole or not at all. Returns the path. Raises OSError."""
-        replace(Path(path), self.html.encode())
-        return Path(path)
+        """Write the page to a file, as a whole or not at all. Returns the path.
+
+        Raises ValueError for a name that does not end in .html, OSError where the file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"a page is saved as .html, not as {path.name!r}")
+        replace(path, self.html.encode())
+        return path
 
     def _repr_html_(self) -> str:
         # A frame keeps styles and keys apart; the sandbox lets scripts run and nothing else.

@@ -59,7 +59,9 @@ def neurons(root: Value, order: Sequence[Value], network: Network) -> Scene:
             words = f"weight {weight.data!r} × δ {unit.total.grad!r} = {flow!r}"
             target = f"n{place[unit.output]}"
             edges.append(Edge(f"{target}.{i}", source, target, weight.data, flow if known else None, "", words))
-    notes = ["Number: the output; strips: weights and bias, below them their gradients; δ: ∂/∂z of the root."]
+    notes = ["Number: the output; strip: weights and bias."]
+    if known:
+        notes = ["Number: the output; strips: weights and bias, below them their gradients; δ: ∂/∂z of the root."]
     if planes:
         notes.append("Square: the output over the plane of the two inputs.")
     return _scene(root, order, network, columns, edges, known, place, notes)
@@ -72,25 +74,27 @@ def layers(root: Value, order: Sequence[Value], network: Network) -> Scene:
     columns: list[list[Card]] = [[]]
     inputs = [x.data if isinstance(x, Value) else x for x in network.inputs]
     slopes = [x.grad for x in network.inputs if isinstance(x, Value)]
-    card = Card("inputs", INPUT, "", f"{len(inputs)} inputs", None, None, f"inputs {inputs!r:.400}", compact=True)
+    card = Card("inputs", INPUT, "", _count(len(inputs), "input"), None, None, f"inputs {inputs!r:.400}", compact=True)
     columns[0].append(_stacked(card, [("x", _column(inputs))] + ([("∂", _column(slopes))] if known and slopes else [])))
     for i, layer in enumerate(network.layers, 1):
         held = [[*unit.weights, *([unit.bias] if unit.bias is not None else [])] for unit in layer]
-        maps = [("W", [[p.data for p in row] for row in held])]
+        widest = max(map(len, held))  # where some have no bias, that is 0
+        maps = [("W", [[p.data for p in row] + [0.0] * (widest - len(row)) for row in held])]
         if known:
-            maps.append(("∂W", [[p.grad for p in row] for row in held]))
+            maps.append(("∂W", [[p.grad for p in row] + [0.0] * (widest - len(row)) for row in held]))
         maps.append(("f", [[unit.output.data for unit in layer]]))
         if known:
             maps.append(("δ", [[unit.total.grad for unit in layer]]))
         size = sum(map(len, held))
         words = f"layer {i}: {len(layer)} units of {len(layer[0].weights)} inputs, {size} parameters"
         card = Card(
-            f"layer{i}", OPERATION, "", f"{len(layer)} units of {len(layer[0].weights)}", None, None, words,
+            f"layer{i}", OPERATION, "", f"{_count(len(layer), 'unit')} of {len(layer[0].weights)}", None, None, words,
             [place[unit.output] for unit in layer], compact=True,
         )  # fmt: skip
         columns.append([_stacked(card, maps)])
     edges = [Edge(f"{b.id}.0", a.id, b.id, None, None, "", f"{a.text} to {b.text}") for (a,), (b,) in pairwise(columns)]
-    notes = ["A row is a unit, its bias last. Below W the gradients, the outputs f, and δ: ∂/∂z of the root."]
+    below = "the gradients, the outputs f, and δ: ∂/∂z of the root" if known else "the outputs f"
+    notes = [f"A row is a unit, its bias last. Below W {below}."]
     return _scene(root, order, network, columns, edges, known, place, notes)
 
 
@@ -107,6 +111,10 @@ def _stacked(card: Card, maps: list[tuple[str, list[list[float]]]]) -> Card:
         y += high * len(rows) + GAP
     card.height = y
     return card
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _column(numbers: list[float]) -> list[list[float]]:
@@ -195,9 +203,11 @@ def _scene(
     largest: dict[float, float] = {}  # by where the column is from which edges go
     for edge in edges:
         edge.path = curve(by_id[edge.source], by_id[edge.target])
+        edge.at = edge.point(0, 0.5)
         largest[edge.path[0][0]] = max(largest.get(edge.path[0][0], 0.0), strongest([edge.flow or 0.0]))
     for edge in edges:
-        edge.share = min(abs(edge.flow or 0.0) / (largest[edge.path[0][0]] or 1.0), 1.0)
+        share = abs(edge.flow or 0.0) / (largest[edge.path[0][0]] or 1.0)
+        edge.share = share if share <= 1.0 else 1.0  # also nan
     sizes = "-".join(str(len(layer)) for layer in network.layers)
     batch = f"One of {len(network.samples)} samples; the gradients of weights are of all of them."
     many = [batch] if len(network.samples) > 1 else []

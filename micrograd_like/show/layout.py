@@ -5,8 +5,9 @@ import shutil
 import subprocess
 import sysconfig
 from pathlib import Path
+from typing import Any
 
-from .scene import Scene
+from .scene import Edge, Scene
 
 MARGIN = 16.0
 SECONDS = 60.0  # for the layout program; what takes longer shows nothing
@@ -42,14 +43,20 @@ def lay_out(scene: Scene, rankdir: str = "LR") -> None:
             check=True,
             timeout=SECONDS,
         )
-        laid = json.loads(done.stdout)
+        _place(scene, json.loads(done.stdout))
     except subprocess.TimeoutExpired as error:
         raise RuntimeError(
             f"{program.name} did not lay out {len(scene.cards)} cards within {SECONDS:.0f} seconds; draw a part of the "
             "graph, or the network as detail='neurons' or detail='layers'"
         ) from error
-    except (subprocess.CalledProcessError, BrokenPipeError, ValueError) as error:
-        raise RuntimeError(f"{program} failed: {getattr(error, 'stderr', b'')!r:.200}") from error
+    except (OSError, subprocess.CalledProcessError, KeyError, IndexError, TypeError, ValueError) as error:
+        said = getattr(error, "stderr", None) or str(error).encode()
+        raise RuntimeError(f"{program} failed: {said.decode(errors='replace').strip():.200}") from error
+    _place_labels(scene)
+
+
+def _place(scene: Scene, laid: Any) -> None:
+    """What Graphviz says, read into the scene."""
     left, bottom, right, top = map(float, laid["bb"].split(","))
     scene.width, scene.height = right - left + 2 * MARGIN, top - bottom + 2 * MARGIN
 
@@ -66,14 +73,44 @@ def lay_out(scene: Scene, rankdir: str = "LR") -> None:
         edge = scene.edges[int(drawn["id"])]
         # "e,x,y" is where the tip belongs, after the curve has stopped; arrows are ours, so no tip is asked for
         edge.path = [point(text) for text in drawn["pos"].split(" ")]
+    if not all(edge.path for edge in scene.edges):
+        raise ValueError("it gave no place to an edge")
+
+
+def _place_labels(scene: Scene) -> None:
+    """Labels in the middle of edges, or as near to it as they cover neither one another nor a card."""
+    boxes = [(card.x, card.y, card.x + card.width, card.y + card.height) for card in scene.cards]
+    crowd = len(scene.edges) > 400  # then nobody reads them, and looking for places would take long
+    for edge in sorted(scene.edges, key=_reach):  # short ones first: they have the least choice
+        if not edge.label:
+            continue
+        half = edge.label_width / 2.0
+        edge.at = edge.point(edge.curves // 2, 0.5)
+        places = sorted(
+            ((curve, t / 12.0) for curve in range(edge.curves) for t in range(2, 11)),
+            key=lambda place: abs(sum(place) - edge.curves / 2.0),
+        )
+        for place in () if crowd else places:
+            x, y = edge.point(*place)
+            if not any(a < x + half - 1.5 and x - half < c - 1.5 and b < y + 6 and y - 6 < d for a, b, c, d in boxes):
+                edge.at = x, y
+                break
+        boxes.append((edge.at[0] - half, edge.at[1] - 6.0, edge.at[0] + half, edge.at[1] + 6.0))
+
+
+def _reach(edge: Edge) -> float:
+    (x1, y1), (x2, y2) = edge.path[0], edge.path[-1]
+    return abs(x2 - x1) + abs(y2 - y1)
 
 
 def _source(scene: Scene, rankdir: str) -> str:
     """The scene for Graphviz: boxes of the right size, and no text, which would need a font."""
     number = {card.id: i for i, card in enumerate(scene.cards)}
     tail, head = {"LR": ("e", "w"), "RL": ("w", "e"), "TB": ("s", "n"), "BT": ("n", "s")}[rankdir]
+    widest = max((edge.label_width for edge in scene.edges if edge.label), default=0.0)
+    gap = max(54.0, widest + 12.0) if rankdir in ("LR", "RL") else 40.0
     lines = [
-        f"digraph {{ rankdir={rankdir} nodesep=0.22 ranksep={0.75 if rankdir in ('LR', 'RL') else 0.5}",
+        f"digraph {{ rankdir={rankdir} nodesep=0.22 ranksep={_inches(gap)}",
         'node [shape=box fixedsize=true label=""]',
         f"edge [arrowhead=none tailport={tail} headport={head}]",
         *(f"{i} [width={_inches(card.width)} height={_inches(card.height)}]" for i, card in enumerate(scene.cards)),

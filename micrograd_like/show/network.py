@@ -49,49 +49,43 @@ class Network:
 
 
 def find(order: Sequence[Value]) -> Network | None:
-    """The network in the nodes of a graph, or None if there is none of at least one layer."""
-    uses = Counter(x for node in order for x in node.operands if isinstance(x, Value))
-    summed = {
-        x for node in order if _is(node, "add") for x in node.operands if isinstance(x, Value) and uses[x] == 1
-    }  # whose sum goes on
-    weighted = {x for node in order if _is(node, "mul") for x in node.operands if isinstance(x, Value)}
-    activated: dict[Value, Value] = {}
-    for node in order:
-        operand = unit_operand(node)
-        if operand is not None and (node in weighted or (node.op and node.op.name in _ACTIVATIONS)):
-            activated.setdefault(operand, node)
+    """The network in the nodes of a graph: all of it, or None.
+
+    There is none where only a part of the graph is layers of units: with connections that skip a layer, say.
+    """
+    graph = _Graph(order)
     made: dict[Value, Unit] = {}  # by output
     depth: dict[Value, int] = {}
-    shared: dict[tuple[Value, ...], list[Unit]] = {}
-    for node in order:
-        if node.op is None or node in summed:
+    shared: dict[tuple[Value, ...], list[Unit]] = {}  # the same unit on each sample
+    weights_first = graph.weights_first()
+    for node, products, bias in graph.sums:
+        pairs = [_weight_and_input(product, made, weights_first) for product in products]
+        activation = graph.activation.get(node)
+        if not all(pairs) or (activation is None and not _is(node, "add")):
             continue
-        unit = _unit(node, made, uses)
-        if unit is None or (not _is(node, "add") and node not in activated):
-            continue
-        unit.output = activated.get(node, node)
+        weights, inputs = [pair[0] for pair in pairs if pair], [pair[1] for pair in pairs if pair]
+        unit = Unit(
+            weights, inputs, products, bias, node, node if activation is None else activation
+        )  # a Value may be false
         made[unit.output] = unit
-        depth[unit.output] = 1 + max((depth.get(x, 0) for x in unit.inputs if isinstance(x, Value)), default=0)
-        shared.setdefault(tuple(unit.weights), []).append(unit)
-    if not shared:
+        depth[unit.output] = 1 + max((depth.get(x, 0) for x in inputs if isinstance(x, Value)), default=0)
+        shared.setdefault(tuple(weights), []).append(unit)
+    # A single sum of products is no network: it may be any expression.
+    if len(shared) < 2 and all(unit.output is unit.total for unit in made.values()):
         return None
     layers: list[list[Unit]] = [[] for _ in range(max(depth.values()))]
     for instances in shared.values():
         layers[depth[instances[0].output] - 1].append(instances[0])
-    # A single sum of products is no network: it may be any expression.
-    many = len(shared) > 1 or any(unit.output is not unit.total for unit in made.values())
-    regular = (
-        many
-        and all(layers)
-        and all(
-            all(unit.inputs == layer[0].inputs for unit in layer)
-            and (not before or set(layer[0].inputs) <= {unit.output for unit in before})
-            for before, layer in zip([[], *layers], layers, strict=False)
-        )
-    )
-    if not regular:
+    if not all(layers):
         return None
-    return Network(layers, [unit.inputs for unit in shared[tuple(layers[0][0].weights)]])
+    found = Network(layers, [unit.inputs for unit in shared[tuple(layers[0][0].weights)]])
+    regular = all(
+        all(unit.inputs == layer[0].inputs for unit in layer)
+        and (not before or set(layer[0].inputs) <= {unit.output for unit in before})
+        for before, layer in zip([[], *layers], layers, strict=False)
+    )
+    alike = all(len({depth[unit.output] for unit in instances}) == 1 for instances in shared.values())
+    return found if regular and alike and graph.is_all(found, made, depth) else None
 
 
 def _is(node: Value, name: str) -> bool:
@@ -102,36 +96,122 @@ def _leaf(x: Source) -> bool:
     return isinstance(x, float) or x.op is None
 
 
-def _unit(node: Value, made: dict[Value, Unit], uses: Counter[Value]) -> Unit | None:
-    """The unit whose sum the node is, if it is one: a product, or a sum of products and one leaf."""
-    terms: list[Source] = []
-    stack: list[Source] = [node]
-    while stack:
-        x = stack.pop()
-        if isinstance(x, Value) and _is(x, "add") and (x is node or uses[x] == 1):
-            stack += reversed(x.operands)
-        else:
-            terms.append(x)
-    products = [x for x in terms if isinstance(x, Value) and _is(x, "mul")]
-    others = [x for x in terms if x != 0.0 and not (isinstance(x, Value) and _is(x, "mul"))]  # sum() begins with 0
-    if any(uses[x] > 1 for x in products):
-        return None
-    if not products or len(others) > 1 or not all(isinstance(x, Value) and x.op is None for x in others):
-        return None
-    weights, inputs = [], []
-    for product in products:
-        pair = _weight_and_input(product, made, uses)
-        if pair is None:
+class _Graph:
+    """What `find` has to know of all nodes.
+
+    sums: (node, products, bias) for what may be the Σ w x + b of a unit. activation: what each node is the only, and
+    activated, operand of.
+    """
+
+    def __init__(self, order: Sequence[Value]):
+        self.order = order
+        self.consumers: dict[Value, list[Value]] = {}
+        for node in order:
+            for x in node.operands:
+                if isinstance(x, Value):
+                    self.consumers.setdefault(x, []).append(node)
+        summed = {
+            x for node in order if _is(node, "add") for x in node.operands if isinstance(x, Value) and self.uses(x) == 1
+        }  # whose sum goes on
+        self.sums = []
+        for node in order:
+            if (_is(node, "add") or _is(node, "mul")) and node not in summed:
+                parts = self._parts(node)
+                if parts:
+                    self.sums.append((node, *parts))
+        weighted = {x for node in order if _is(node, "mul") for x in node.operands if isinstance(x, Value)}
+        losses = self._losses()
+        self.activation: dict[Value, Value] = {}
+        for node in order:
+            z = unit_operand(node)
+            if z is None or node.op is None or self.uses(z) > 1:
+                continue
+            if node in weighted or (node.op.name in _ACTIVATIONS and not (_is(node, "softplus") and node in losses)):
+                self.activation[z] = node
+
+    def uses(self, node: Value) -> int:
+        """How many operands it is."""
+        return len(self.consumers.get(node, ()))
+
+    def _losses(self) -> set[Value]:
+        """What the root is a sum or a mean of: the losses of samples. A softplus there is no output."""
+        found = {self.order[-1]}
+        for node in reversed(self.order):
+            scaled = node.op is not None and node.op.name in ("mul", "div") and not all(map(_is_value, node.operands))
+            if node in found and (scaled or (node.op is not None and node.op.name in ("add", "sub", "neg"))):
+                found.update(x for x in node.operands if isinstance(x, Value))
+        return found
+
+    def _parts(self, node: Value) -> tuple[list[Value], Value | None] | None:
+        """The products and the bias of a sum, if it is of such: products, and one leaf at most."""
+        products, others = [], []
+        stack: list[Source] = [node]
+        while stack:
+            x = stack.pop()
+            if isinstance(x, Value) and _is(x, "add") and (x is node or self.uses(x) == 1):
+                stack += reversed(x.operands)
+            elif isinstance(x, Value) and _is(x, "mul"):
+                products.append(x)
+            elif x != 0.0:  # with which sum() begins
+                others.append(x)
+        bias = others[0] if others else None
+        if not products or len(others) > 1 or isinstance(bias, float) or (bias is not None and bias.op is not None):
             return None
-        weights.append(pair[0])
-        inputs.append(pair[1])
-    bias = next((x for x in others if isinstance(x, Value)), None)
-    if bias in weights:
-        return None
-    return Unit(weights, inputs, products, bias, node, node)
+        if any(self.uses(x) > 1 for x in products if x is not node) or any(bias in x.operands for x in products):
+            return None
+        return products, bias
+
+    def weights_first(self) -> bool:
+        """Of products of two leaves, is the first the weight? Names tell, or biases, or that inputs are shared."""
+        pairs: list[tuple[tuple[Value, ...], tuple[Value, ...], Value | None]] = []
+        for _, products, bias in self.sums:
+            if all(isinstance(x, Value) and x.op is None for product in products for x in product.operands):
+                first, second = zip(*(product.operands for product in products), strict=True)
+                pairs.append((first, second, bias))
+        named = Counter((stem(first[0]) in _WEIGHTS, stem(second[0]) in _WEIGHTS) for first, second, _ in pairs)
+        if named[True, False] != named[False, True]:
+            return named[True, False] > named[False, True]
+        # Each bias is that of one unit, whatever the sample.
+        fixed = [len({(pair[2], pair[side]) for pair in pairs}) == len({pair[2] for pair in pairs}) for side in (0, 1)]
+        if None not in {pair[2] for pair in pairs} and fixed[0] != fixed[1]:
+            return fixed[0]
+        return len({pair[0] for pair in pairs}) >= len({pair[1] for pair in pairs})
+
+    def is_all(self, found: Network, made: dict[Value, Unit], depth: dict[Value, int]) -> bool:
+        """Does all that flows back flow over the edges of the network, and is nothing that looks like a weight left?"""
+        last = len(found.layers)
+        products = {product: unit for unit in made.values() for product in unit.products}
+        for unit in made.values():
+            if depth[unit.output] < last and any(x not in products for x in self.consumers.get(unit.output, ())):
+                return False
+            if unit.output is not unit.total and self.uses(unit.total) > 1:
+                return False
+        if len(set(found.parameters)) < len(found.parameters):
+            return False
+        inside = set(found.parameters)
+        for p in inside:  # it may be in a penalty, p * p, but not in another computation
+            for node in self.consumers[p]:
+                alone = all(x is p or isinstance(x, float) for x in node.operands)
+                if node not in products and not alone and not self._adds_bias(node, p, made):
+                    return False
+        return not any(
+            _is(node, "mul")
+            and node not in products
+            and any(isinstance(x, Value) and x.op is None and x not in inside for x in node.operands)
+            and any(isinstance(x, Value) and x.op is not None for x in node.operands)
+            and any(_is(consumer, "add") for consumer in self.consumers.get(node, ()))
+            for node in self.order
+        )
+
+    def _adds_bias(self, node: Value, p: Value, made: dict[Value, Unit]) -> bool:
+        return _is(node, "add") and any(unit.bias is p for unit in made.values())
 
 
-def _weight_and_input(product: Value, made: dict[Value, Unit], uses: Counter[Value]) -> tuple[Value, Source] | None:
+def _is_value(x: Source) -> bool:
+    return isinstance(x, Value)
+
+
+def _weight_and_input(product: Value, made: dict[Value, Unit], weights_first: bool) -> tuple[Value, Source] | None:
     a, b = product.operands
     if a is b:
         return None
@@ -142,10 +222,7 @@ def _weight_and_input(product: Value, made: dict[Value, Unit], uses: Counter[Val
         return None
     if isinstance(b, float) or isinstance(a, float):
         return (a, b) if isinstance(a, Value) else (b, a)  # type: ignore[return-value]
-    # Two leaves: the names may tell, or that an input goes to all units of a layer; else the weight is written first.
-    if (stem(b) in _WEIGHTS) != (stem(a) in _WEIGHTS):
-        return (b, a) if stem(b) in _WEIGHTS else (a, b)
-    return (b, a) if uses[b] < uses[a] else (a, b)
+    return (a, b) if weights_first else (b, a)
 
 
 def parameters(order: Sequence[Value], network: Network | None) -> set[Value]:

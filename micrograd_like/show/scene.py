@@ -12,10 +12,11 @@ from typing import Any
 
 from ..byhand.graph import Graph
 from ..engine import Value, topological
-from ..ops import Op
+from ..ops import ATOM, Op
 
 INPUT, PARAMETER, OPERATION, OUTPUT, CONSTANT = "input", "parameter", "operation", "output", "constant"
 WIDTH, HEIGHT, LINE = 118.0, 62.0, 20.0  # of a card, and of its rows
+LONGEST = 120  # characters of a name that are kept
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Edge:
     partial: ∂target/∂source, None if the edge stands for several operations. flow: what comes back over it, partial
     times the gradient of the target. place: its number among the operands, where that matters.
     share: its part of the strongest flow, 0 … 1, by which it is drawn. path: where it runs, points of Bézier curves,
-    each of which begins where the one before ends. label: what stands in its middle.
+    each of which begins where the one before ends. label: what is written on it; at: the middle of that.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Edge:
     text: str
     label: str = ""
     share: float = 0.0
+    at: tuple[float, float] = (0.0, 0.0)
     path: list[tuple[float, float]] = field(default_factory=list)
 
     def point(self, curve: int, t: float) -> tuple[float, float]:
@@ -87,6 +89,11 @@ class Edge:
             sum(w * x for w, (x, _) in zip(weights, self.path[i : i + 4], strict=True)),
             sum(w * y for w, (_, y) in zip(weights, self.path[i : i + 4], strict=True)),
         )
+
+    @property
+    def label_width(self) -> float:
+        """Of what is written on it."""
+        return 6.1 * len(self.label) + 3.0
 
     @property
     def curves(self) -> int:
@@ -130,7 +137,7 @@ class Scene:
 
 
 def short(x: float, sign: bool = False) -> str:
-    """Four significant digits in nine characters at most, with a true minus; 0 has no sign."""
+    """Four significant digits with a true minus; 0 has no sign."""
     if x == 0.0:
         return "0"
     mantissa, _, exponent = f"{x:{'+' if sign else ''}.4g}".partition("e")
@@ -150,8 +157,9 @@ def strongest(numbers: Iterable[float]) -> float:
 
 
 def printable(text: str) -> str:
-    """The text without line ends and control characters, which neither XML nor a line of a picture can have."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    """The text on one line, of what XML can have, and of a length that a picture can have."""
+    text = "".join(c if c.isprintable() else " " for c in text[: LONGEST + 1])
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def symbol(op: Op) -> str:
@@ -161,7 +169,7 @@ def symbol(op: Op) -> str:
 
 def raised(x: float) -> str:
     """2 as ², for exponents that are small whole numbers."""
-    if x == int(x) and abs(x) < 1000:
+    if abs(x) < 1000 and x == int(x):
         return str(int(x)).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
     return f"^{short(x)}"
 
@@ -282,14 +290,23 @@ def _product(node: Value, folds: Callable[[Any], bool], inner: list[Value]) -> B
         first, c = isinstance(operands[0][0], float), constants[0]
         if _is(node, "pow"):
             title = f"{short(c)}^" if first else f"( ){raised(c)}"
-        elif op.precedence < 9:
-            title = "−" if _is_minus(node) else f"{short(c)} {title}" if first else f"{title} {short(c)}"
+        elif op.precedence < ATOM:
+            minus = _is_minus(node) and not inner
+            title = "−" if minus else f"{short(c)} {title}" if first else f"{title} {short(c)}"
         else:
-            title = f"{title} {short(c)}"
+            title = _with_constants(title, operands)
     elif constants:
-        title = f"{title} {', '.join(map(short, constants))}"
+        title = _with_constants(title, operands)
     values: list[tuple[Value | float, float]] = [(x, slope) for x, slope in operands if isinstance(x, Value)]
     return Box(node, title, values, ordered and len(values) > 1, inner)
+
+
+def _with_constants(title: str, operands: list[tuple[Value | float, float]]) -> str:
+    """A function with the constants among its operands: leaky_relu 0.01, or atan2(2, ·) where they do not come last."""
+    constants = [x for x, _ in operands if isinstance(x, float)]
+    if all(isinstance(x, float) for x, _ in operands[-len(constants) :]):
+        return f"{title} {', '.join(map(short, constants))}"
+    return f"{title}({', '.join(short(x) if isinstance(x, float) else '·' for x, _ in operands)})"
 
 
 # ---- boxes as a scene ----------------------------------------------------------------------------------
@@ -307,7 +324,7 @@ def of_boxes(root: Value, order: Sequence[Value], parts: Iterable[Box], paramete
     place = {node: i for i, node in enumerate(order)}
     owned = set(parameters)
     strong = strongest(node.grad for node in order)
-    known = root.op is None or root.grad != 0.0  # has backward been called?
+    known = root.grad != 0.0  # has backward been called?
     cards, edges = [], []
     for box in parts:
         node = box.node
@@ -338,7 +355,8 @@ def of_boxes(root: Value, order: Sequence[Value], parts: Iterable[Box], paramete
             else:
                 constant = f"{card.id}c{i}"
                 words = f"constant {x!r}"
-                cards.append(Card(constant, CONSTANT, "", short(x), x, None, words, width=64.0, height=26.0))
+                width = 27.0 + 7.3 * max(len(short(x)), 3)
+                cards.append(Card(constant, CONSTANT, "", short(x), x, None, words, width=width, height=26.0))
                 edge = Edge(f"{card.id}.{i}", constant, card.id, None, None, number, words)
             edges.append(edge)
     labelled = any(edge.label for edge in edges)

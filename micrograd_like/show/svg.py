@@ -49,7 +49,9 @@ STYLE = (
 def write(scene: Scene) -> str:
     """The scene as the text of an SVG file. Cards and edges have their ids as data-id, by which a script finds them."""
     legend = list(_legend(scene))
-    widest = max([580.0, *(6.4 * len(note) + 32.0 for note in scene.notes)])  # of the legend
+    widest = 32.0 + max(
+        [sum(_entry(label) for _, label in _entries(scene)), *(measured(note, 11.0) for note in scene.notes)]
+    )
     width, height = max(scene.width, widest), scene.height + LEGEND * (1 + len(scene.notes)) + 8.0
     crowd = len(scene.edges) > CROWD
     size = f'width="{_n(width)}" height="{_n(height)}" viewBox="0 0 {_n(width)} {_n(height)}"'
@@ -81,16 +83,39 @@ def _sign(x: float | None) -> str:
     return "zero" if not x or x != x else "pos" if x > 0.0 else "neg"
 
 
-def fitted(text: str, size: float, room: float, wide: float = 0.62) -> str:
-    """The text, cut with an ellipsis to what fits into `room` pixels in a font of this size, whichever it will be."""
-    used = 0.0
+# How wide characters are, for 1 of font size, in whichever usual font it will be: rather too wide than too narrow.
+_WIDTHS = [
+    ("iIjl.,:;|!'`", 0.41),
+    ('()[]{}-/rft"° ', 0.52),
+    ("mwMW@%&—ЩщШшЖжЮюЫыФфМмЪъŒœÆæ…", 1.12),
+    ("CDGHNOQRUVXYZΩ", 0.86),
+]
+_WIDTH = {c: width for characters, width in _WIDTHS for c in characters}
+
+
+def measured(text: str, size: float) -> float:
+    """About how wide the text is."""
+    return size * sum(_width(c) for c in text)
+
+
+def _width(c: str) -> float:
+    if combining(c):
+        return 0.0
+    if c in _WIDTH:
+        return _WIDTH[c]
+    return 1.25 if east_asian_width(c) in "WF" else 0.74 if c.islower() or c.isdigit() or c == "_" else 0.84
+
+
+def fitted(text: str, size: float, room: float) -> str:
+    """The text, cut with an ellipsis to what fits into `room` pixels."""
+    used, marks, end = 0.0, 0, 0
     for i, c in enumerate(text):
-        if combining(c):
-            continue
-        used += size * (1.2 if east_asian_width(c) in "WF" else 0.36 if c in "iIjl.,:;|!'()[] " else
-                        wide if c.islower() or c.isdigit() else 1.0 if c in "MW%@—mw" else wide * 1.2)  # fmt: skip
-        if used > room:
-            return f"{text[: max(i - 1, 1)]}…"
+        used += size * _width(c)
+        marks = marks + 1 if combining(c) else 0
+        if used <= room - size * _WIDTH["…"]:
+            end = i + 1
+        if used > room or marks > 4:  # a pile of marks leaves the card at its top
+            return f"{text[:end]}…"
     return text
 
 
@@ -103,14 +128,16 @@ def _card(card: Card, strongest: float) -> str:
         f'<path class="{card.kind}" d="{bar}"/>',
     ]
     if card.kind == CONSTANT:
-        parts.append(_number(card.name, right - 4.0, 17.0))
+        parts.append(_number(card.name, right, 17.0))
     else:
         shown = "" if card.data is None else short(card.data)
-        room = right - 13.0 - (7.4 * len(shown) + 4.0 if card.compact else 0.0)
-        name = fitted(card.name, 12.5, room - (11.0 * len(card.symbol) + 6.0 if card.symbol else 0.0))
-        title = f'<tspan font-weight="700">{_text(card.symbol)}</tspan>' if card.symbol else ""
+        room = right - 13.0 - (7.3 * min(len(shown), 9) + 4.0 if card.compact else 0.0)
+        symbol = fitted(card.symbol, 12.5, room)
+        title = f'<tspan font-weight="700">{_text(symbol)}</tspan>' if symbol else ""
+        room -= measured(symbol, 12.5) + 6.0 if symbol else 0.0
+        name = fitted(card.name, 12.5, room) if room > 20.0 else ""
         if name:
-            weight = ' class="faint" dx="6"' if card.symbol else ' font-weight="700"'
+            weight = ' class="faint" dx="6"' if symbol else ' font-weight="700"'
             title += f"<tspan{weight}>{_text(name)}</tspan>"
         parts.append(f'<text x="13" y="16" font-size="12.5">{title or "leaf"}</text>')
         parts.append(_number(shown, right, 16.0) if card.compact else _row("data", shown, 13.0, right, 34.0))
@@ -138,7 +165,8 @@ def _row(caption: str, number: str, left: float, right: float, y: float) -> str:
 
 
 def _number(number: str, right: float, y: float) -> str:
-    return f'<text class="number" x="{_n(right)}" y="{_n(y)}" text-anchor="end" font-size="12">{number}</text>'
+    size = 12.0 * min(1.0, 9.0 / max(len(number), 1))  # nine characters fit; −1.234e−300 has to be smaller
+    return f'<text class="number" x="{_n(right)}" y="{_n(y)}" text-anchor="end" font-size="{_n(size)}">{number}</text>'
 
 
 def _heat(heat: Heat) -> str:
@@ -175,7 +203,8 @@ def _edge(edge: Edge, crowd: bool) -> str:
     if crowd:
         opacity = 0.1 + 0.8 * edge.share
         style = f'stroke-width="{width:.1f}" stroke-opacity="{opacity:.2f}"'
-        return f'<path data-id="{edge.id}" class="edge {sign}" {style} d="{path}"/>'
+        title = f"<title>{_text(edge.text)}</title>"
+        return f'<path data-id="{edge.id}" class="edge {sign}" {style} d="{path}">{title}</path>'
     line = f'<path class="edge {sign}" stroke-width="{width:.1f}" d="{path}"/>'
     title = f"<title>{_text(edge.text)}</title>"
     return f'<g data-id="{edge.id}">{title}<path class="hit" d="{path}"/>{line}{_tip(edge, sign, width)}</g>'
@@ -199,8 +228,7 @@ def _tip(edge: Edge, sign: str, width: float) -> str:
 
 def _label(edge: Edge) -> str:
     """What stands in the middle of the edge, on a small piece of paper."""
-    x, y = edge.point(edge.curves // 2, 0.5)
-    wide = 6.1 * len(edge.label) + 3.0
+    (x, y), wide = edge.at, edge.label_width
     return (
         f'<g data-label="{edge.id}"><rect class="paper" x="{_n(x - wide / 2)}" y="{_n(y - 6)}" width="{_n(wide)}" '
         f'height="12" rx="3"/><text class="number" x="{_n(x)}" y="{_n(y + 3.5)}" text-anchor="middle" '
@@ -225,16 +253,23 @@ def _group(group: Group) -> str:
     )
 
 
+def _entries(scene: Scene) -> list[tuple[str, str]]:
+    kinds = {card.kind for card in scene.cards}
+    gradients = [("pos", "gradient > 0"), ("neg", "gradient < 0")] if scene.known else []
+    return [(kind, kind) for kind in KINDS if kind in kinds] + gradients
+
+
+def _entry(label: str) -> float:
+    """How wide an entry of the legend is."""
+    return 28.0 + measured(label, 11.0)
+
+
 def _legend(scene: Scene) -> Iterator[str]:
     """What the colours mean, as far as they are there, and the notes, each on a line."""
-    kinds = {card.kind for card in scene.cards}
-    entries = [(kind, kind) for kind in KINDS if kind in kinds]
-    if scene.known:
-        entries += [("pos", "gradient > 0"), ("neg", "gradient < 0")]
     x = 0.0
-    for colour, label in entries:
+    for colour, label in _entries(scene):
         yield f'<rect class="{colour}" x="{_n(x)}" width="10" height="10" rx="2"/>'
         yield f'<text class="faint" x="{_n(x + 14)}" y="9">{_text(label)}</text>'
-        x += 14 + 6.8 * len(label) + 14
+        x += _entry(label)
     for i, note in enumerate(scene.notes, 1):
         yield f'<text class="faint" y="{_n(9 + i * LEGEND)}">{_text(note)}</text>'

@@ -42,6 +42,8 @@ def print_graph(
     parts = scene.boxes(order) if detail == "values" else scene.folded(order, scene.names(root))
     drawn = scene.of_boxes(root, order, parts, network.parameters(order, network.find(order)))
     out = file if file is not None else sys.stdout
+    if out is None:
+        return  # a program without a terminal may have none
     if color is None:
         color = has_colors(out)
     for line in _lines(drawn, depth, color):
@@ -55,7 +57,7 @@ def _lines(drawn: scene.Scene, depth: int, color: bool) -> Iterator[str]:
         operands.setdefault(operand.target, []).append(operand)
     root = drawn.cards[-1].id if not drawn.edges else next(c.id for c in drawn.cards if c.kind == scene.OUTPUT)
     shown: set[str] = set()
-    left_out = lines = 0
+    left_out, lines = False, 0
     # (edge over which it was reached, the card, what stands before it, what stands before its operands, level)
     stack: list[tuple[scene.Edge | None, str, str, str, int]] = [(None, root, "", "", 1)]
     while stack:
@@ -64,27 +66,21 @@ def _lines(drawn: scene.Scene, depth: int, color: bool) -> Iterator[str]:
         again = identity in shown
         children = [] if again else operands.get(identity, [])
         if lines == LINES:
-            left_out += 1
-            continue
+            left_out = True
+            break
         cut = len(children) if level == depth else 0
-        yield _style(before, _FAINT, color) + _line(card, edge, again and bool(operands.get(identity)), cut, color)
+        yield _style(before, _FAINT, color) + _line(card, edge, again, cut, color)
         lines += 1
-        shown.add(identity)
         if cut:
-            continue
+            continue  # it may come again where there is room for its operands
+        shown.add(identity)
         for i in reversed(range(len(children))):
             last = i == len(children) - 1
-            stack.append(
-                (
-                    children[i],
-                    children[i].source,
-                    below + ("└── " if last else "├── "),
-                    below + ("    " if last else "│   "),
-                    level + 1,
-                )
-            )
+            branch, space = ("└── ", "    ") if last else ("├── ", "│   ")
+            stack.append((children[i], children[i].source, below + branch, below + space, level + 1))
     if left_out:
-        yield f"… and more: {len(drawn.cards) - len(shown)} of {len(drawn.cards)} are not shown"
+        missing = len(drawn.cards) - len(shown)
+        yield f"… and more: {missing} of {len(drawn.cards)} are not shown" if missing else "… and more of the same"
 
 
 def _line(card: scene.Card, edge: scene.Edge | None, again: bool, cut: int, color: bool) -> str:
