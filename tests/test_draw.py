@@ -503,10 +503,23 @@ def test_titles_with_constants_fit(number):
         assert overflowing(draw(root, "folded").svg) == []
 
 
+@pytest.mark.parametrize("detail", ["values", "folded"])
+def test_what_a_card_computes_is_not_cut(detail):
+    x, y = Value(1.5, "x"), Value(2.5, "y")
+    for root in (
+        *(m.maximum(x, 0.1), m.leaky_relu(x), m.atan2(2.0, x), m.where(x, 0.25, y), m.logaddexp(x, 0.125)),
+        *(x * -0.01234, x**-1.5, 1e-8 + x + y, m.softplus(x), m.hypot(x, y)),
+    ):
+        root.name = "a_long_name"
+        drawing = draw(root, detail)
+        (title,) = [card.symbol for card in drawing.scene.cards if card.kind == "output"]
+        assert title in [words(span) for span in ET.fromstring(drawing.svg).iter(f"{SVG}tspan")]
+
+
 NAMES = [
     "weight", "learning_rate", "HIDDEN_LAYER", "bonbondonnnn", "mmmmmmmmm", "wwwwwwwwww", "WWWWWWWWWW", "QQQQQQQQQQ",
     "0123456789012345", "..............", "((((((((((((", "∂Loss/∂w_{ij}^{(1)}", "ΩΩΩΩΩΩΩΩΩ", "ЩЩЩЩЩЩЩЩ",
-    "скорость обучения", "щщщщщщщщщщ", "&&&&&&&&&&&", "a very long name of a weight indeed",
+    "скорость обучения", "щщщщщщщщщщ", "}}}}}}}}}}}}", "&&&&&&&&&&&", "a very long name of a weight indeed",
 ]  # fmt: skip
 
 
@@ -567,6 +580,35 @@ def test_labels_of_edges_do_not_cover_one_another():
     for drawing in (draw(loss, "values"), draw(loss, "folded")):
         boxes = [tuple(label) for _, *label in labels(drawing.svg)]
         assert sum(overlap(a, b, 2.0) for a, b in combinations(boxes, 2)) == 0
+
+
+def places(svg):
+    """(the number of an operand, left, right, top, bottom) of each."""
+    for text in ET.fromstring(svg).findall(f"{SVG}text"):
+        if text.get("font-size") == "9":
+            left, right, y = extent(text)
+            yield words(text), left, right, y - 7.0, y
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x, y, z: x - y,
+        lambda x, y, z: x**2,
+        m.where,
+        lambda x, y, z: m.leaky_relu(x) - y**3,
+        lambda x, y, z: (x - y) / (z - x),
+        lambda x, y, z: m.maximum(x, 0.1) + m.where(x, y, z) - 2.0**y + m.leaky_relu(y) + (x - y) / (z + 0.3),
+    ],
+    ids=["x - y", "x**2", "where", "leaky_relu", "quotient", "many"],
+)
+def test_the_numbers_of_operands_can_be_read(build, rankdir):
+    drawing = draw(build(Value(0.5, "x"), Value(-1.5, "y"), Value(2.5, "z")), "values", rankdir)
+    found = list(places(drawing.svg))
+    assert len(found) == sum(edge.place != "" for edge in drawing.scene.edges)
+    for (a, left, right, top, bottom), (b, x0, x1, y0, y1) in combinations(found, 2):
+        assert not (left < x1 and x0 < right and top < y1 and y0 < bottom), f"{a} over {b}"
 
 
 def test_one_is_singular():
@@ -811,15 +853,39 @@ def test_a_batch_is_shown_by_its_first_sample(as_values, regularised):
     assert units(drawing)[0].heats[1].rows == [[p.grad for p in (*first.w, first.b)]]
 
 
+PENALTIES = {
+    "p * p": lambda parameters: 0.01 * sum(p * p for p in parameters),
+    "0.01 * p * p": lambda parameters: sum(0.01 * p * p for p in parameters),
+    "p**2": lambda parameters: sum(p**2 for p in parameters) / 100,
+    "|p|": lambda parameters: sum(0.01 * abs(p) for p in parameters),
+    "norm": lambda parameters: sum(p * p for p in parameters).sqrt(),
+    "a Value times p * p": lambda parameters: Value(0.01, "λ") * sum(p * p for p in parameters),
+}
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+def test_a_penalty_on_the_weights_does_not_hide_the_network(penalty):
+    model = mlp(2, 3, 1)
+    loss = sum(((model(x) - 1.0) ** 2 for x in BATCH), Value(0.0)) + penalty(model.parameters())
+    loss.backward()
+    assert columns(draw(loss, "neurons")) == [2, 3, 1, 1]
+
+
+@pytest.mark.parametrize("penalty", [False, True])
+@pytest.mark.parametrize("samples", [1, 2, 7])
 @pytest.mark.parametrize("make", ["dense", "nn.Layer"])
-def test_a_batch_of_values_is_found_also_where_nobody_gave_names(make):
+def test_values_as_inputs_are_told_from_weights_also_where_nobody_gave_names(make, samples, penalty):
     rng = random.Random(0)
     if make == "dense":
         hidden, last = dense(rng, 2, 3, m.tanh), dense(rng, 3, 1, linear)
+        parameters = hidden.parameters + last.parameters
     else:
         hidden, last = nn.Layer(2, 3, activation="tanh", rng=rng), nn.Layer(3, 1, activation=None, rng=rng)
-    outs = [outputs(last, hidden([Value(v) for v in x]))[0] for x in BATCH]
-    drawing = draw(squares(outs), "neurons")
+        parameters = hidden.parameters() + last.parameters()
+    outs = [outputs(last, hidden([Value(v) for v in x]))[0] for x in BATCH[:samples]]
+    loss = squares(outs) + 0.01 * sum(p * p for p in parameters) if penalty else squares(outs)
+    loss.backward()
+    drawing = draw(loss, "neurons")
     assert columns(drawing) == [2, 3, 1, 1] and [card.data for card in drawing.scene.cards[:2]] == BATCH[0]
 
 
@@ -1151,7 +1217,9 @@ def test_graphviz_makes_well_formed_pictures_of_hostile_names(name):
     assert len([e for e in picture.iter() if e.get("class") == "node"]) == 3
 
 
-@pytest.mark.parametrize("name", ["w", "x\u0302", "e\u0301\u0327", "❤\ufe0f", "ท้", "<script>\0"], ids=ascii)
+@pytest.mark.parametrize(
+    "name", ["w", "x\u0302", "e\u0301\u0327", "❤\ufe0f", "👍🏽", "🇩🇪", "ท้", "<script>\0"], ids=ascii
+)
 def test_names_in_pdf(name):
     pytest.importorskip("vl_convert")
     # In a process of its own: a panic in vl_convert would break every later PDF of this one.

@@ -28,13 +28,16 @@ class Catalogue:
     slips: dict[Value, list[tuple[Numbers, str]]]
 
 
-def catalogue(graph: Graph, leaves: Sequence[Value]) -> Catalogue:
-    """Every single slip in ∂loss/∂leaf, for each of the leaves. Empty where there are no points to tell them apart."""
-    points = general(graph, leaves, (), POINTS, seed=0)[:POINTS]
+def catalogue(graph: Graph, leaves: Sequence[Value], most: int) -> Catalogue:
+    """Every single slip in ∂loss/∂leaf, for each of the leaves.
+
+    There are no slips for graphs of more nodes than `most`, and nothing where no points tell formulas apart.
+    """
+    points = general(graph, leaves, (), POINTS, seed=0)
     environments = [{name: point.numbers[node] for name, node in graph.nodes.items()} for point in points]
     value = {leaf: tuple(point.gradient[leaf] for point in points) for leaf in leaves}
     slips: dict[Value, list[tuple[Numbers, str]]] = {}
-    for leaf in leaves if len(points) == POINTS else ():
+    for leaf in leaves if len(points) >= POINTS and len(graph.order) <= most else ():
         others = {graph.names[x]: value[x] for x in leaves if x is not leaf}
         try:
             network = Network(graph, leaf, {}, environments)

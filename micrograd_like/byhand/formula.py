@@ -358,6 +358,9 @@ class Parser:
 
     def call(self, function: str) -> Any:
         r"""f(a, b), and f² (a) for the square of f(a); a LaTeX function may do without parentheses: \tanh z"""
+        self.depth += 1  # without parentheses, sums do not count it
+        if self.depth > DEEPEST:
+            raise self.fail(f"nested more than {DEEPEST} deep")
         arity = 1 if function in _DERIVED else TABLE[function].arity
         squared = self.exponent()
         opening = self.tokens[self.i][1]
@@ -380,4 +383,5 @@ class Parser:
             result = _DERIVED[function](arguments[0])
         else:
             result = Expression._record(TABLE[function], tuple(arguments))
+        self.depth -= 1
         return result if squared is None else Expression._record(TABLE["pow"], (result, squared))

@@ -86,32 +86,33 @@ def _data(root: Value, order: Sequence[Value], drawn: scene.Scene) -> dict[str, 
     graph = Graph(root, "explore", sums=True)
     labels = _labels(graph)
     place = graph.place
-    nodes = [
+    known = javascript.rows()
+    nodes: list[dict[str, Any]] = [
         {
             "op": node.op.name if node.op is not None else None,
             "operands": [[place[x]] if isinstance(x, Value) else _json(x) for x in node.operands],
             "data": _json(node.data),
             "label": labels[node],
+            "loose": node not in graph.names and not node.name and _is_loose(node),
             "key": graph.names.get(node, ""),
             "text": _text(node, [f"{{{i}}}" for i in range(len(node.operands))]),
         }
         for node in order
     ]
+    for node, written in zip(order, nodes, strict=True):
+        if node.op is not None and node.op.name not in known:
+            written["partials"] = [_json(slope) for slope in node.partials()]
     leaves = [node for node in order if node.op is None and node in graph.names]
-    points: list[dict[str, float]] = []
-    slips = {}
-    if len(order) <= TOLD_APART:
-        found = catalogue(graph, leaves)
-        points = found.points
-        slips = {
-            place[leaf]: {
-                "value": _rounded(found.value[leaf]),
-                "slips": [[_rounded(numbers), sentence] for numbers, sentence in found.slips[leaf]],
-            }
-            for leaf in leaves
-            if leaf in found.slips
+    found = catalogue(graph, leaves, TOLD_APART)
+    slips = {
+        place[leaf]: {
+            "value": _rounded(found.value[leaf]),
+            "slips": [[_rounded(numbers), sentence] for numbers, sentence in found.slips.get(leaf, ())],
         }
-    return {"nodes": nodes, "width": round(drawn.width), "points": points, "slips": slips}
+        for leaf in leaves
+        if found.points
+    }
+    return {"nodes": nodes, "width": round(drawn.width), "points": found.points, "slips": slips}
 
 
 def _labels(graph: Graph) -> dict[Value, str]:
@@ -121,8 +122,7 @@ def _labels(graph: Graph) -> dict[Value, str]:
     def label(x: Value | float) -> str:
         if not isinstance(x, Value):
             return scene.short(x)
-        loose = x not in named and x.op is not None and x.op.precedence < ATOM
-        return f"({labels[x]})" if loose else labels[x]
+        return f"({labels[x]})" if x not in named and _is_loose(x) else labels[x]
 
     named = set()
     name_of = scene.names(graph.loss)
@@ -134,6 +134,11 @@ def _labels(graph: Graph) -> dict[Value, str]:
             written = _text(node, [label(x) for x in node.operands])
             labels[node] = written if 0 < len(written) <= LONGEST else f"#{i}"
     return labels
+
+
+def _is_loose(node: Value) -> bool:
+    """Does what it is computed from need parentheses where something stands beside it?"""
+    return node.op is not None and node.op.precedence < ATOM
 
 
 def _text(node: Value, operands: list[str]) -> str:

@@ -78,6 +78,11 @@ def table() -> str:
     return "\n".join((head, *lines, foot))
 
 
+def rows() -> frozenset[str]:
+    """The names of the rows in the table."""
+    return frozenset(_of_ops()[1])
+
+
 @cache
 def _of_ops() -> tuple[list[str], dict[str, str]]:
     return translate(inspect.getsource(ops))

@@ -17,13 +17,14 @@ function element(tag, attributes = {}, ...children) {
 function short(x, sign = false) {
   if (x === 0) return "0";
   if (!Number.isFinite(x)) return Number.isNaN(x) ? "nan" : x > 0 ? (sign ? "+inf" : "inf") : "−inf";
-  const exponent = Number(Math.abs(x).toExponential(3).split("e")[1]);
+  // Half of the last digit is rounded to even, as Python does; toExponential rounds it up.
+  let [mantissa, power] = x.toExponential(3).split("e");
+  const tie = x.toExponential(4).split("e")[0].endsWith("5") && Number(x.toExponential(4)) === x;
+  if (tie && Number(mantissa.at(-1)) % 2) mantissa = (Number(mantissa) - Math.sign(x) / 1000).toFixed(3);
+  const exponent = Number(power);
   const trim = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
-  let text = trim(x.toPrecision(4));
-  if (exponent < -4 || exponent >= 4) {
-    const [mantissa, power] = x.toExponential(3).split("e");
-    text = `${trim(mantissa)}e${Number(power)}`;
-  }
+  const plain = exponent >= -4 && exponent < 4;
+  const text = plain ? trim(Number(`${mantissa}e${power}`).toFixed(3 - exponent)) : `${trim(mantissa)}e${exponent}`;
   return (sign && x > 0 ? "+" : "") + text.replace(/-/g, "−");
 }
 
@@ -49,6 +50,14 @@ const address = {
   },
 };
 
+// Are keys for what has the focus, and not for the page? Buttons take the space bar; the slider is the page's.
+function typing(event, slider) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return true;
+  const { tagName } = event.target;
+  if (tagName === "BUTTON") return event.key === " ";
+  return /^(INPUT|SELECT|TEXTAREA)$/.test(tagName) && event.target !== slider;
+}
+
 class Explorer {
   constructor(scene) {
     this.scene = scene;
@@ -56,6 +65,7 @@ class Explorer {
       ...node,
       operands: node.operands.map((x) => (Array.isArray(x) ? x : Number(x))),
       data: Number(node.data),
+      partials: node.partials && node.partials.map(Number),
     }));
     this.graph = new Graph(numbers);
     this.edges = this.graph.edges;
@@ -67,6 +77,11 @@ class Explorer {
     this.find();
     this.controls();
     this.panel();
+    this.visit();
+  }
+
+  // What the address says.
+  visit() {
     this.fromAddress();
     this.draw();
     this.follow();
@@ -118,10 +133,19 @@ class Explorer {
     return this.scene.nodes[i].label;
   }
 
+  // The same where something stands before or after it.
+  called(i) {
+    return this.scene.nodes[i].loose ? `(${this.name(i)})` : this.name(i);
+  }
+
   // The operation of a node with the numbers of its operands.
   written(i) {
     const { at } = this.graph.steps[i];
-    return this.scene.nodes[i].text.replace(/\{(\d)\}/g, (_, k) => short(this.graph.data[at[k]]));
+    return this.scene.nodes[i].text.replace(/(.?)\{(\d)\}( \*\*)?/g, (_, before, k, power = "") => {
+      const number = short(this.graph.data[at[k]]);
+      const bare = number[0] !== "−" || (!power && (before === "" || before === "("));
+      return `${before}${bare ? number : `(${number})`}${power}`;
+    });
   }
 
   leaves() {
@@ -159,7 +183,7 @@ class Explorer {
       return ["Forward: ", bold(this.name(i)), " = ", code(`${this.written(i)} = ${short(data[i])}`)];
     }
     const root = this.graph.size - 1;
-    if (this.backward === 0) return ["Backward begins: ", bold(`${this.name(root)}.grad`), " = ", code("1"), ", since it is ∂", this.name(root), "/∂", this.name(root)];
+    if (this.backward === 0) return ["Backward begins: ", bold(`${this.called(root)}.grad`), " = ", code("1"), ", since it is ∂", this.called(root), "/∂", this.called(root)];
     const edge = this.edges[this.backward - 1];
     const before = this.graph.backward(this.graph.data, this.backward - 1);
     const local = this.graph.partial(edge.target, edge.operand);
@@ -167,7 +191,7 @@ class Explorer {
     const flow = local * upstream;
     const now = before[edge.source] + flow;
     return [
-      "Backward: ", bold(`${this.name(edge.source)}.grad`), ` += ∂${this.name(edge.target)}/∂${this.name(edge.source)} × ${this.name(edge.target)}.grad = local × upstream = `,
+      "Backward: ", bold(`${this.called(edge.source)}.grad`), ` += ∂${this.called(edge.target)}/∂${this.called(edge.source)} × ${this.called(edge.target)}.grad = local × upstream = `,
       code(`${short(local)} × ${short(upstream)} = ${short(flow)}`), ", so ", code(`${short(before[edge.source])} → ${short(now)}`),
     ];
   }
@@ -193,6 +217,10 @@ class Explorer {
       card.grad.textContent = has ? short(grad[i], true) : "·";
       card.tint.setAttribute("class", signOf(has ? grad[i] : 0));
       card.tint.setAttribute("fill-opacity", has && grad[i] ? 0.08 + 0.5 * strength(grad[i], strongest) : 0);
+      if (card.leaf) {
+        card.g.setAttribute("aria-valuenow", graph.data[i]);
+        card.g.setAttribute("aria-valuetext", `${this.name(i)} = ${graph.data[i]}`);
+      }
       card.title.textContent = `${this.name(i)}: data ${graph.data[i]}, grad ${has ? grad[i] : "not computed yet"}`;
     }
     for (const line of this.lines) {
@@ -217,7 +245,7 @@ class Explorer {
 
   // Keep what happens in sight, in a picture larger than the window.
   follow() {
-    const card = $("#picture .current");
+    const card = $("#picture .current .card");
     const view = $("#picture");
     if (!card || view.scrollWidth <= view.clientWidth) return;
     const [a, b] = [card.getBoundingClientRect(), view.getBoundingClientRect()];
@@ -242,8 +270,7 @@ class Explorer {
     $("#zoom").value = Math.max(0.5, Math.min(1, ($("#picture").clientWidth - 2) / this.scene.width));
     $("#zoom").addEventListener("input", () => this.zoom());
     document.addEventListener("keydown", (event) => {
-      if (/^(INPUT|SELECT|TEXTAREA|BUTTON)$/.test(event.target.tagName) && event.target !== slider) return;
-      if ($("#graph").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
+      if ($("#graph").hidden || typing(event, slider)) return;
       const leaf = event.target.closest ? event.target.closest(".leaf") : null;
       const keys = { ArrowLeft: () => this.go(this.step - 1), ArrowRight: () => this.go(this.step + 1), Home: () => this.go(0), End: () => this.go(this.last), " ": () => this.play() };
       if (leaf && !this.fixed && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
@@ -259,6 +286,7 @@ class Explorer {
       card.g.setAttribute("tabindex", "0");
       card.g.setAttribute("role", "slider");
       card.g.setAttribute("aria-label", `${this.name(i)}: drag sideways, or press the up and down arrows, to change it`);
+      card.leaf = true;
       this.draggable(i, card.g);
     }
     if (this.fixed) $("#hint").textContent = `The page does not know the operation ${this.graph.unknown.join(", ")}: numbers stay as they were recorded.`;
@@ -305,19 +333,20 @@ class Explorer {
     this.draw();
   }
 
+  stop() {
+    clearInterval(this.timer);
+    this.timer = null;
+    $("#play").textContent = "▷ play";
+    $("#play").setAttribute("aria-pressed", "false");
+  }
+
   play() {
     const button = $("#play");
-    const stop = () => {
-      clearInterval(this.timer);
-      this.timer = null;
-      button.textContent = "▷ play";
-      button.setAttribute("aria-pressed", "false");
-    };
-    if (this.timer) return stop();
+    if (this.timer) return this.stop();
     if (this.step === this.last) this.go(0);
     button.textContent = "❚❚ pause";
     button.setAttribute("aria-pressed", "true");
-    this.timer = setInterval(() => (this.step < this.last ? this.go(this.step + 1) : stop()), Math.max(60, Math.min(700, 30000 / this.last)));
+    this.timer = setInterval(() => (this.step < this.last ? this.go(this.step + 1) : this.stop()), Math.max(60, Math.min(700, 30000 / this.last)));
   }
 
   toAddress() {
@@ -329,6 +358,8 @@ class Explorer {
   fromAddress() {
     const settings = address.read();
     const changed = {};
+    this.step = this.last;
+    this.graph.data = this.graph.start.slice();
     for (const i of this.leaves()) {
       const number = Number.parseFloat(settings.get(`v${i}`));
       if (Number.isFinite(number) && !this.fixed) changed[i] = number;
@@ -355,8 +386,8 @@ class Explorer {
         type: "number", step: "any", class: "n", "aria-label": `value of ${this.name(i)}`, disabled: this.fixed,
         onchange: () => Number.isFinite(row.value.valueAsNumber) && (this.set(i, row.value.valueAsNumber), this.toAddress()),
       });
-      row.text = element("input", {
-        type: "text", spellcheck: "false", class: "formula", "data-formula": i, "aria-label": `your formula for ∂${this.name(this.graph.nodes.length - 1)}/∂${this.name(i)}`,
+      row.text = element("textarea", {
+        rows: 1, spellcheck: "false", class: "formula", "data-formula": i, "aria-label": `your formula for ∂${this.name(this.graph.nodes.length - 1)}/∂${this.name(i)}`,
         placeholder: `∂${this.name(this.graph.nodes.length - 1)}/∂${this.name(i)} by hand`, oninput: () => this.judge(row),
       });
       row.sentence = element("td", { colspan: 7, class: "sentence" });
@@ -378,7 +409,9 @@ class Explorer {
   fill() {
     const grad = this.graph.backward();
     for (const row of this.rows) {
-      if (document.activeElement !== row.value) row.value.value = this.graph.data[row.i];
+      const x = this.graph.data[row.i];
+      if (document.activeElement !== row.value) row.value.value = Number.isFinite(x) ? x : "";
+      row.value.placeholder = Number.isFinite(x) ? "" : short(x);
       row.engine.textContent = short(grad[row.i], true);
       row.engine.title = grad[row.i];
       row.difference.textContent = this.rows.length <= 60 && !this.fixed ? short(this.graph.difference(row.i), true) : "";

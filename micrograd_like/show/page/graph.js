@@ -3,14 +3,15 @@
 
 class Graph {
   // nodes: {op, operands, data} in topological order; an operand is [index], a constant is a number; op is null for a leaf.
+  // Operations that are not in the table have their partials with them, as numbers.
   constructor(nodes) {
     this.nodes = nodes;
-    this.unknown = [...new Set(nodes.map((node) => node.op).filter((op) => op && !TABLE[op]))];
+    this.unknown = [...new Set(nodes.map((node) => node.op).filter((op) => op && !Object.hasOwn(TABLE, op)))];
     // Constants are kept behind the nodes, so that every operand is a place in one array.
     const numbers = nodes.map((node) => node.data);
     this.steps = nodes.map(({ op, operands }, i) => ({
       i,
-      rule: op ? TABLE[op] : null,
+      rule: op && Object.hasOwn(TABLE, op) ? TABLE[op] : null,
       at: operands.map((x) => (Array.isArray(x) ? x[0] : numbers.push(x) - 1)),
     }));
     this.start = Float64Array.from(numbers);
@@ -21,7 +22,7 @@ class Graph {
   // Compute every operation anew from the numbers of the leaves, in place.
   forward(data) {
     for (const { i, rule, at } of this.steps) {
-      if (!rule) continue;
+      if (!rule) continue; // a leaf, or an operation that is not in the table: it keeps its number
       if (at.length === 1) data[i] = rule.value(data[at[0]]);
       else if (at.length === 2) data[i] = rule.value(data[at[0]], data[at[1]]);
       else data[i] = rule.value(...at.map((x) => data[x]));
@@ -31,6 +32,7 @@ class Graph {
 
   partial(i, k, data = this.data) {
     const { rule, at } = this.steps[i];
+    if (!rule) return this.nodes[i].partials[k];
     if (at.length === 1) return rule.partials[k](data[at[0]], data[i]);
     if (at.length === 2) return rule.partials[k](data[at[0]], data[at[1]], data[i]);
     return rule.partials[k](...at.map((x) => data[x]), data[i]);

@@ -11,6 +11,7 @@ function turn(side) {
   }
   if (side === "train" && !page.trainer) page.trainer = new Trainer();
   if (side !== "train" && page.trainer) page.trainer.stop();
+  if (side !== "graph" && page.explorer) page.explorer.stop();
 }
 
 if (data.nodes) page.explorer = new Explorer(data);
@@ -22,5 +23,12 @@ $("#to-graph").addEventListener("click", () => {
 $("#to-train").addEventListener("click", () => {
   turn("train");
   page.trainer.save();
+});
+// Somebody follows a link to another state of this page.
+window.addEventListener("hashchange", () => {
+  const side = data.nodes && !address.read().has("train") ? "graph" : "train";
+  if (side === "train" && page.trainer) page.trainer.fromAddress();
+  turn(side);
+  if (side === "graph") page.explorer.visit();
 });
 turn(data.nodes && !address.read().has("train") ? "graph" : "train");

@@ -8,7 +8,10 @@ class Trainer {
     for (const id of ["shape", "layers", "width", "activation", "seed", "batch"]) {
       $(`#${id}`).addEventListener("change", () => this.restart());
     }
-    $("#rate").addEventListener("input", () => this.show());
+    $("#rate").addEventListener("input", () => {
+      this.show();
+      this.save();
+    });
     $("#train-play").addEventListener("click", () => this.play());
     $("#train-step").addEventListener("click", () => this.advance(1));
     $("#train-reset").addEventListener("click", () => this.restart());
@@ -19,8 +22,7 @@ class Trainer {
     });
     $("#boundary").addEventListener("click", (event) => this.add(event));
     document.addEventListener("keydown", (event) => {
-      if ($("#train").hidden || /^(INPUT|SELECT|BUTTON)$/.test(event.target.tagName)) return;
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if ($("#train").hidden || typing(event)) return;
       if (event.key === "ArrowRight") this.advance(1);
       else if (event.key === " ") this.play();
       else return;
@@ -36,7 +38,7 @@ class Trainer {
   settings() {
     const values = { data: $("#shape").value, layers: $("#layers").value, width: $("#width").value, activation: $("#activation").value };
     const settings = { train: 1, ...values, seed: $("#seed").value, batch: $("#batch").value, rate: this.rate, updates: this.training.updates };
-    if (values.data === "own") settings.points = this.own.map((p) => [...p.x.map((u) => u.toFixed(2)), p.y].join(",")).join(";");
+    if (values.data === "own") settings.points = this.own.map((p) => [...p.x, p.y].join(",")).join(";");
     return settings;
   }
 
@@ -51,6 +53,7 @@ class Trainer {
     for (const id of ["layers", "width", "activation", "seed", "batch"]) put(`#${id}`, settings.get(id));
     const rate = Number(settings.get("rate"));
     if (rate > 0) $("#rate").value = Math.log10(rate);
+    this.own = [];
     for (const text of (settings.get("points") || "").split(";").slice(0, 500)) {
       const [x1, x2, y] = text.split(",").map(Number);
       if (Number.isFinite(x1) && Number.isFinite(x2) && (y === 0 || y === 1)) this.own.push({ x: [x1, x2], y });
@@ -62,11 +65,14 @@ class Trainer {
     this.stop();
     const seed = Math.trunc(Number($("#seed").value)) || 0;
     const shape = $("#shape").value;
-    const sizes = Array(Number($("#layers").value)).fill(Number($("#width").value));
+    const width = Math.max(1, Math.min(12, Math.round(Number($("#width").value)) || 1));
+    $("#width").value = width;
+    const sizes = Array(Number($("#layers").value)).fill(width);
     const data = shape === "own" ? this.own : points(shape, 100, seed);
     this.training = new Training({ sizes, activation: $("#activation").value, seed, data });
     this.show();
     if (updates) this.advance(updates);
+    else this.save();
   }
 
   get batch() {
@@ -116,10 +122,10 @@ class Trainer {
     const x2 = this.edge * (1 - (2 * (event.clientY - box.top)) / box.height);
     const y = (Number($("#class").value) + Number(event.shiftKey)) % 2;
     if ($("#shape").value !== "own") {
-      this.own = this.training.data.slice();
+      this.own = this.training.data.map((p) => ({ x: p.x.map((u) => Number(u.toFixed(3))), y: p.y }));
       $("#shape").value = "own";
     }
-    this.own.push({ x: [x1, x2], y });
+    this.own.push({ x: [x1, x2].map((u) => Number(u.toFixed(3))), y });
     this.training.data = this.own;
     this.show();
     this.save();
