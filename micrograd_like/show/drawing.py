@@ -73,8 +73,9 @@ class Drawing:
         except ImportError as error:
             raise ImportError("saving as PDF needs vl-convert-python: pip install 'micrograd_like[pdf]'") from error
         vl_convert.register_font_directory(str(FONTS))
-        # It fails at marks that stand on other characters.
+        # It fails at marks that stand on other characters, and at emoji of several.
         plain = "".join(c for c in normalize("NFC", self.svg) if category(c) not in ("Mn", "Me", "Mc", "Cf"))
+        plain = "".join(c if ord(c) < 0x10000 else "□" for c in plain)
         return bytes(vl_convert.svg_to_pdf(plain))
 
     def _html(self, scale: float) -> bytes:

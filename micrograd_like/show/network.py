@@ -165,7 +165,11 @@ class _Graph:
         """Of products of two leaves, is the first the weight? Names tell, or biases, or that inputs are shared."""
         pairs: list[tuple[tuple[Value, ...], tuple[Value, ...], Value | None]] = []
         for _, products, bias in self.sums:
-            if all(isinstance(x, Value) and x.op is None for product in products for x in product.operands):
+            operands = [product.operands for product in products]
+            if all(isinstance(x, Value) and x.op is None for pair in operands for x in pair) and all(
+                a is not b
+                for a, b in operands  # p * p is of a penalty
+            ):
                 first, second = zip(*(product.operands for product in products), strict=True)
                 pairs.append((first, second, bias))
         named = Counter((stem(first[0]) in _WEIGHTS, stem(second[0]) in _WEIGHTS) for first, second, _ in pairs)
@@ -189,16 +193,19 @@ class _Graph:
         if len(set(found.parameters)) < len(found.parameters):
             return False
         inside = set(found.parameters)
-        for p in inside:  # it may be in a penalty, p * p, but not in another computation
+        behind = set(products)  # what depends on units; the rest is penalties on weights
+        for node in self.order:
+            if any(isinstance(x, Value) and x in behind for x in node.operands):
+                behind.add(node)
+        for p in inside:
             for node in self.consumers[p]:
-                alone = all(x is p or isinstance(x, float) for x in node.operands)
-                if node not in products and not alone and not self._adds_bias(node, p, made):
+                if node in behind and node not in products and not self._adds_bias(node, p, made):
                     return False
         return not any(
             _is(node, "mul")
             and node not in products
             and any(isinstance(x, Value) and x.op is None and x not in inside for x in node.operands)
-            and any(isinstance(x, Value) and x.op is not None for x in node.operands)
+            and any(isinstance(x, Value) and x in behind for x in node.operands)
             and any(_is(consumer, "add") for consumer in self.consumers.get(node, ()))
             for node in self.order
         )

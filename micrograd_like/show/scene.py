@@ -13,6 +13,7 @@ from typing import Any
 from ..byhand.graph import Graph
 from ..engine import Value, topological
 from ..ops import ATOM, Op
+from .measure import measured
 
 INPUT, PARAMETER, OPERATION, OUTPUT, CONSTANT = "input", "parameter", "operation", "output", "constant"
 WIDTH, HEIGHT, LINE = 118.0, 62.0, 20.0  # of a card, and of its rows
@@ -332,6 +333,7 @@ def of_boxes(root: Value, order: Sequence[Value], parts: Iterable[Box], paramete
         card = Card(
             f"n{place[node]}", kind, box.title, name_of(node), node.data, node.grad if known else None,
             _words(node, name_of(node), box.title), [place[node], *(place[x] for x in box.inner)],
+            width=max(WIDTH, min(measured(box.title, 12.5) + 24.0, 220.0)),
         )  # fmt: skip
         cards.append(card)
         for i, (x, partial) in enumerate(box.operands):

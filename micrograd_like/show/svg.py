@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from html import escape
 from math import hypot
-from unicodedata import combining, east_asian_width
 
+from .measure import fitted, measured
 from .scene import CONSTANT, INPUT, LINE, OPERATION, OUTPUT, PARAMETER, Card, Edge, Group, Heat, Scene, short, strength
 
 LEGEND = 17.0  # the height of a line of it
@@ -81,42 +81,6 @@ def _text(text: str) -> str:
 def _sign(x: float | None) -> str:
     """The class of what is coloured by the sign of x."""
     return "zero" if not x or x != x else "pos" if x > 0.0 else "neg"
-
-
-# How wide characters are, for 1 of font size, in whichever usual font it will be: rather too wide than too narrow.
-_WIDTHS = [
-    ("iIjl.,:;|!'`", 0.41),
-    ('()[]{}-/rft"° ', 0.52),
-    ("mwMW@%&—ЩщШшЖжЮюЫыФфМмЪъŒœÆæ…", 1.12),
-    ("CDGHNOQRUVXYZΩ", 0.86),
-]
-_WIDTH = {c: width for characters, width in _WIDTHS for c in characters}
-
-
-def measured(text: str, size: float) -> float:
-    """About how wide the text is."""
-    return size * sum(_width(c) for c in text)
-
-
-def _width(c: str) -> float:
-    if combining(c):
-        return 0.0
-    if c in _WIDTH:
-        return _WIDTH[c]
-    return 1.25 if east_asian_width(c) in "WF" else 0.74 if c.islower() or c.isdigit() or c == "_" else 0.84
-
-
-def fitted(text: str, size: float, room: float) -> str:
-    """The text, cut with an ellipsis to what fits into `room` pixels."""
-    used, marks, end = 0.0, 0, 0
-    for i, c in enumerate(text):
-        used += size * _width(c)
-        marks = marks + 1 if combining(c) else 0
-        if used <= room - size * _WIDTH["…"]:
-            end = i + 1
-        if used > room or marks > 4:  # a pile of marks leaves the card at its top
-            return f"{text[:end]}…"
-    return text
 
 
 def _card(card: Card, strongest: float) -> str:
@@ -242,7 +206,8 @@ def _place(edge: Edge) -> str:
     length = hypot(x2 - x1, y2 - y1) or 1.0
     ux, uy = (x2 - x1) / length, (y2 - y1) / length
     side = 8.0 if (y0 - y2) * ux - (x0 - x2) * uy > 0.0 else -8.0
-    x, y = x2 - 13.0 * ux - side * uy, y2 - 13.0 * uy + side * ux
+    back = 13.0 + 9.0 * (int(edge.place) - 1)  # one behind the other, for all end at one point
+    x, y = x2 - back * ux - side * uy, y2 - back * uy + side * ux
     return f'<text class="faint" x="{_n(x)}" y="{_n(y + 3.0)}" text-anchor="middle" font-size="9">{edge.place}</text>'
 
 
