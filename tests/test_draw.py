@@ -873,11 +873,11 @@ def test_a_penalty_on_the_weights_does_not_hide_the_network(penalty):
 
 @pytest.mark.parametrize("penalty", [False, True])
 @pytest.mark.parametrize("samples", [1, 2, 7])
-@pytest.mark.parametrize("make", ["dense", "nn.Layer"])
+@pytest.mark.parametrize("make", ["dense", "dense without bias", "nn.Layer"])
 def test_values_as_inputs_are_told_from_weights_also_where_nobody_gave_names(make, samples, penalty):
     rng = random.Random(0)
-    if make == "dense":
-        hidden, last = dense(rng, 2, 3, m.tanh), dense(rng, 3, 1, linear)
+    if make != "nn.Layer":
+        hidden, last = (dense(rng, *size, make == "dense") for size in ((2, 3, m.tanh), (3, 1, linear)))
         parameters = hidden.parameters + last.parameters
     else:
         hidden, last = nn.Layer(2, 3, activation="tanh", rng=rng), nn.Layer(3, 1, activation=None, rng=rng)
@@ -1440,6 +1440,13 @@ def test_bad_scales_are_refused(scale, tmp_path):
         draw(Value(1.0)).save(tmp_path / "graph.png", scale=scale)
     assert str(error.value) == f"scale should be above 0 and at most 20, got {scale!r}"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_png_of_millions_of_pixels_is_refused_with_advice(tmp_path):
+    drawing = draw(sum((Value(1.0) for _ in range(500)), Value(0.0)))
+    with pytest.raises(ValueError, match="pixels, which takes long and opens nowhere; choose a scale below 5") as error:
+        drawing.save(tmp_path / "a.png", scale=5)
+    assert str(error.value).endswith(", or save the picture as .svg") and list(tmp_path.iterdir()) == []
 
 
 def test_scale_is_pixels_for_each_of_its_own(tmp_path):

@@ -13,6 +13,7 @@ from .output import replace
 DETAILS = ("auto", "values", "folded", "neurons", "layers")
 VALUES, FOLDED = 60, 150  # values, up to which a graph is drawn with all of them; a network, with sums folded
 MOST, MOST_EDGES = 2000, 10_000  # cards and edges; of more the layout takes minutes, and nobody can read them
+PIXELS = 60_000_000  # of a PNG
 RANKDIRS = ("LR", "TB", "RL", "BT")
 
 
@@ -64,6 +65,12 @@ class Drawing:
             import resvg_py
         except ImportError as error:
             raise ImportError("saving as PNG needs resvg_py: pip install 'micrograd_like[viz]'") from error
+        width, height = (round(size * scale) for size in svg.size(self.scene))
+        if width * height > PIXELS:
+            raise ValueError(
+                f"the PNG would have {width} × {height} pixels, which takes long and opens nowhere; choose a scale "
+                f"below {scale:g}, or save the picture as .svg"
+            )
         fonts = [str(path) for path in sorted(FONTS.glob("*.ttf"))]
         return bytes(resvg_py.svg_to_bytes(svg_string=self.svg, zoom=scale, font_files=fonts))
 

@@ -94,7 +94,7 @@ def layers(root: Value, order: Sequence[Value], network: Network) -> Scene:
         columns.append([_stacked(card, maps)])
     edges = [Edge(f"{b.id}.0", a.id, b.id, None, None, "", f"{a.text} to {b.text}") for (a,), (b,) in pairwise(columns)]
     below = "the gradients, the outputs f, and δ: ∂/∂z of the root" if known else "the outputs f"
-    notes = [f"A row is a unit, its bias last. Below W {below}."]
+    notes = [f"A row is a unit, its bias last. Below W {below}. Each has colours by its own largest number."]
     return _scene(root, order, network, columns, edges, known, place, notes)
 
 

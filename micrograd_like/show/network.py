@@ -164,7 +164,8 @@ class _Graph:
     def weights_first(self) -> bool:
         """Of products of two leaves, is the first the weight? Names tell, or biases, or that inputs are shared."""
         pairs: list[tuple[tuple[Value, ...], tuple[Value, ...], Value | None]] = []
-        for _, products, bias in self.sums:
+        sums: list[Value] = []
+        for node, products, bias in self.sums:
             operands = [product.operands for product in products]
             if all(isinstance(x, Value) and x.op is None for pair in operands for x in pair) and all(
                 a is not b
@@ -172,6 +173,7 @@ class _Graph:
             ):
                 first, second = zip(*(product.operands for product in products), strict=True)
                 pairs.append((first, second, bias))
+                sums.append(node)
         named = Counter((stem(first[0]) in _WEIGHTS, stem(second[0]) in _WEIGHTS) for first, second, _ in pairs)
         if named[True, False] != named[False, True]:
             return named[True, False] > named[False, True]
@@ -179,6 +181,17 @@ class _Graph:
         fixed = [len({(pair[2], pair[side]) for pair in pairs}) == len({pair[2] for pair in pairs}) for side in (0, 1)]
         if None not in {pair[2] for pair in pairs} and fixed[0] != fixed[1]:
             return fixed[0]
+        # What meets in a sum of the next layer is of one sample, and has the same inputs.
+        meets = {product: node for node, products, _ in self.sums for product in products}
+        met: dict[Value, list[int]] = {}
+        for i, node in enumerate(sums):
+            for product in self.consumers.get(self.activation.get(node, node), ()):
+                if product in meets:
+                    met.setdefault(meets[product], []).append(i)
+        groups = [group for group in met.values() if len(group) > 1]
+        shared = [all(len({pairs[i][side] for i in group}) == 1 for group in groups) for side in (0, 1)]
+        if groups and shared[0] != shared[1]:
+            return shared[1]
         return len({pair[0] for pair in pairs}) >= len({pair[1] for pair in pairs})
 
     def is_all(self, found: Network, made: dict[Value, Unit], depth: dict[Value, int]) -> bool:
@@ -193,13 +206,14 @@ class _Graph:
         if len(set(found.parameters)) < len(found.parameters):
             return False
         inside = set(found.parameters)
+        biases = {unit.bias for unit in made.values()}
         behind = set(products)  # what depends on units; the rest is penalties on weights
         for node in self.order:
             if any(isinstance(x, Value) and x in behind for x in node.operands):
                 behind.add(node)
         for p in inside:
             for node in self.consumers[p]:
-                if node in behind and node not in products and not self._adds_bias(node, p, made):
+                if node in behind and node not in products and not (p in biases and _is(node, "add")):
                     return False
         return not any(
             _is(node, "mul")
@@ -209,9 +223,6 @@ class _Graph:
             and any(_is(consumer, "add") for consumer in self.consumers.get(node, ()))
             for node in self.order
         )
-
-    def _adds_bias(self, node: Value, p: Value, made: dict[Value, Unit]) -> bool:
-        return _is(node, "add") and any(unit.bias is p for unit in made.values())
 
 
 def _is_value(x: Source) -> bool:

@@ -49,14 +49,11 @@ STYLE = (
 def write(scene: Scene) -> str:
     """The scene as the text of an SVG file. Cards and edges have their ids as data-id, by which a script finds them."""
     legend = list(_legend(scene))
-    widest = 32.0 + max(
-        [sum(_entry(label) for _, label in _entries(scene)), *(measured(note, 11.0) for note in scene.notes)]
-    )
-    width, height = max(scene.width, widest), scene.height + LEGEND * (1 + len(scene.notes)) + 8.0
+    width, height = size(scene)
     crowd = len(scene.edges) > CROWD
-    size = f'width="{_n(width)}" height="{_n(height)}" viewBox="0 0 {_n(width)} {_n(height)}"'
+    box = f'width="{_n(width)}" height="{_n(height)}" viewBox="0 0 {_n(width)} {_n(height)}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="mgl" role="img" {size}>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="mgl" role="img" {box}>',
         f"<title>{_text(scene.title)}</title><desc>{_text(scene.text)}</desc>",
         f'<style>{STYLE}</style><rect class="paper" width="100%" height="100%"/>',
         *(_group(group) for group in scene.groups),
@@ -68,6 +65,12 @@ def write(scene: Scene) -> str:
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def size(scene: Scene) -> tuple[float, float]:
+    """The width and height of the picture, which has the legend below the scene."""
+    legend = [sum(_entry(label) for _, label in _entries(scene)), *(measured(note, 11.0) for note in scene.notes)]
+    return max(scene.width, 32.0 + max(legend)), scene.height + LEGEND * (1 + len(scene.notes)) + 8.0
 
 
 def _n(x: float) -> str:
@@ -221,6 +224,8 @@ def _group(group: Group) -> str:
 def _entries(scene: Scene) -> list[tuple[str, str]]:
     kinds = {card.kind for card in scene.cards}
     gradients = [("pos", "gradient > 0"), ("neg", "gradient < 0")] if scene.known else []
+    if scene.groups:  # where weights and outputs have these colours too
+        gradients = [("pos", "above 0"), ("neg", "below 0")]
     return [(kind, kind) for kind in KINDS if kind in kinds] + gradients
 
 
