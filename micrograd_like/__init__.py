@@ -10,6 +10,7 @@ Every operation of the table is a function here, of numbers and of Values alike.
 0.0568 -0.4005
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import byhand, data, losses, nn, optim, show, train
@@ -59,19 +60,32 @@ from .ops import (
 
 if TYPE_CHECKING:
     from .byhand import compare, derive, diagnose, gradcheck
+    from .checkpointing import checkpoint
+    from .extend import custom, stop_gradient
+    from .recording import detect_anomaly, no_grad
     from .show import draw, draw_dot, explore, plot_boundary, plot_loss, print_boundary, print_graph
+    from .transforms import derivative, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
 
-_BYHAND = ("compare", "derive", "diagnose", "gradcheck")
-_SHOW = ("draw", "draw_dot", "explore", "plot_boundary", "plot_loss", "print_boundary", "print_graph")
+# Imported when they are used: who only computes does not wait for them.
+_LATER = {
+    **dict.fromkeys(("compare", "derive", "diagnose", "gradcheck"), "byhand"),
+    **dict.fromkeys(
+        ("draw", "draw_dot", "explore", "plot_boundary", "plot_loss", "print_boundary", "print_graph"), "show"
+    ),
+    **dict.fromkeys(("derivative", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"), "transforms"),
+    **dict.fromkeys(("detect_anomaly", "no_grad"), "recording"),
+    **dict.fromkeys(("custom", "stop_gradient"), "extend"),
+    "checkpoint": "checkpointing",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _BYHAND + _SHOW:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(byhand if name in _BYHAND else show, name)  # which import them when they are used
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
 
 
 # Not abs and pow: `from micrograd_like import *` must not replace Python's own.
@@ -88,11 +102,15 @@ __all__ = [
     "atanh",
     "byhand",
     "cbrt",
+    "checkpoint",
     "compare",
     "cos",
     "cosh",
+    "custom",
     "data",
+    "derivative",
     "derive",
+    "detect_anomaly",
     "diagnose",
     "div",
     "draw",
@@ -102,8 +120,13 @@ __all__ = [
     "exp2",
     "explore",
     "expm1",
+    "grad",
     "gradcheck",
+    "hessian",
+    "hvp",
     "hypot",
+    "jacobian",
+    "jvp",
     "leaky_relu",
     "log",
     "log10",
@@ -116,6 +139,7 @@ __all__ = [
     "mul",
     "neg",
     "nn",
+    "no_grad",
     "optim",
     "plot_boundary",
     "plot_loss",
@@ -128,10 +152,13 @@ __all__ = [
     "sinh",
     "softplus",
     "sqrt",
+    "stop_gradient",
     "sub",
     "tan",
     "tanh",
     "topological",
     "train",
+    "value_and_grad",
+    "vjp",
     "where",
 ]

@@ -12,7 +12,7 @@ from the table in `ops`; nothing here knows any particular operation.
 from _thread import RLock
 from typing import Any
 
-from .number import Number, give_operators
+from .number import Number, operators
 from .ops import Op, number
 
 _new = object.__new__
@@ -190,4 +190,5 @@ def topological(*roots: Value) -> list[Value]:
 _walking = RLock()  # one thread at a time marks nodes and adds to gradients
 
 
-give_operators(Value)
+for _name, _attribute in operators(Value).items():
+    setattr(Value, _name, _attribute)

@@ -26,12 +26,16 @@ _NUMPY_OPERATORS = {
 }  # fmt: skip
 
 
+# The variables of the functions that are being differentiated around this point; `transforms` sets it.
+differentiated: ContextVar[frozenset[Any]] = ContextVar("differentiated", default=frozenset())
+
+
 class Number:
     """What `Value` inherits: everything of a number that needs to know nothing of the graph."""
 
     __slots__ = ()
 
-    # What the node class has: its slots, and what `give_operators` makes. Only type checkers see this.
+    # What the node class has: its slots, and what `operators` makes. Only type checkers see this.
     if TYPE_CHECKING:
         _data: float
         _grad: float
@@ -70,10 +74,27 @@ class Number:
         return format(self._data, spec) if spec else repr(self)
 
     def __float__(self) -> float:
+        if differentiated.get():
+            self._refuse_to_be_a_float()
         return self._data
+
+    def _refuse_to_be_a_float(self: Any) -> None:
+        """Inside of `grad` and its kin a float would lose the derivative without a word, in an array of floats, say."""
+        from .engine import topological
+
+        variables = differentiated.get()
+        if any(node in variables for node in topological(self)):
+            raise TypeError(
+                "a number that is being differentiated by was to become a float, which would lose its derivative: use "
+                "arrays with dtype=object and the functions of micrograd_like, or .data where just the number is meant"
+            )
 
     def __int__(self) -> int:
         return int(self._data)
+
+    def conjugate(self) -> Self:
+        """Itself; numpy asks for it in np.var and np.vdot."""
+        return self
 
     def __bool__(self) -> bool:
         return self._data != 0.0
@@ -120,6 +141,8 @@ class Number:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         name = ufunc.__name__
+        if method == "reduce" and isinstance(inputs[0], Number):
+            return inputs[0]  # np.sum of one
         function = FUNCTIONS.get(_NUMPY.get(name, name)) or _NUMPY_OPERATORS.get(name) or _NUMPY_COMPARISONS.get(name)
         if function is None or method != "__call__" or options:
             return NotImplemented
@@ -224,10 +247,14 @@ def _blank(cls: type, *ignored: Any) -> Any:
 # ---- operators and methods, made from the table ----------------------------------------------------
 
 
-def give_operators(cls: Any) -> None:
-    """Give the node class its operators and one method for each function of the table.
+Wrap = Callable[[Callable[..., Any], Op, bool], Callable[..., Any]]
+
+
+def operators(cls: Any, wrap: Wrap | None = None) -> dict[str, Any]:
+    """The attributes that make the node class calculate: operators, and a method for each function of the table.
 
     They do what `cls._record` does, written out for one and two operands because this is the hot path.
+    wrap: (method, op, are the operands swapped?) -> what to use in its place, or None for the methods themselves.
     """
     new = object.__new__
 
@@ -303,27 +330,32 @@ def give_operators(cls: Any) -> None:
         """An operator says NotImplemented to what is no number, for then the other operand may know."""
         return cls._record(op, operands) if all(isinstance(x, (cls, Real)) for x in operands) else NotImplemented
 
-    for dunder, name in _OPERATORS.items():
-        setattr(cls, f"__{dunder}__", binary(TABLE[name], operate))
-        setattr(cls, f"__r{dunder}__", reflected(TABLE[name]))
-    cls.__neg__ = unary(TABLE["neg"])
-    cls.__abs__ = unary(TABLE["abs"])
+    def made(method: Callable[..., Any], op: Op, *, swapped: bool = False) -> Any:
+        return wrap(method, op, swapped) if wrap else method
 
-    recorders: dict[Op, Callable[..., Any]] = {}
-    for op in TABLE.values():
-        if op.arity == 1:
-            recorders[op] = unary(op)
-        elif op.arity == 2:
-            recorders[op] = binary(op, cls._record)
-        else:
-            recorders[op] = n_ary(op)
-    cls._recorders = recorders
+    class Recorders(dict[Op, Callable[..., Any]]):
+        """The recorder of each operation, made when it is first needed: users may add operations."""
+
+        def __missing__(self, op: Op) -> Callable[..., Any]:
+            plain = unary(op) if op.arity == 1 else binary(op, cls._record) if op.arity == 2 else n_ary(op)
+            recorder: Callable[..., Any] = made(plain, op)
+            self[op] = recorder
+            return recorder
+
+    recorders = Recorders()
+    attributes: dict[str, Any] = {"_recorders": recorders}
+    for dunder, name in _OPERATORS.items():
+        attributes[f"__{dunder}__"] = made(binary(TABLE[name], operate), TABLE[name])
+        attributes[f"__r{dunder}__"] = made(reflected(TABLE[name]), TABLE[name], swapped=True)
+    attributes["__neg__"] = made(unary(TABLE["neg"]), TABLE["neg"])
+    attributes["__abs__"] = made(unary(TABLE["abs"]), TABLE["abs"])
 
     numpy_names = {ours: theirs for theirs, ours in _NUMPY.items()}
     for name, function in FUNCTIONS.items():
         method = recorders[TABLE[name]]
         method.__name__, method.__qualname__, method.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
         method.__doc__, method.__defaults__ = function.__doc__, function.__defaults__
-        setattr(cls, name, method)
+        attributes[name] = method
         if name in numpy_names:  # numpy calls most of these on the elements of an object array
-            setattr(cls, numpy_names[name], method)
+            attributes[numpy_names[name]] = method
+    return attributes

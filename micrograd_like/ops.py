@@ -10,8 +10,8 @@ How a row is written:
 * ``partials`` holds one function for each operand, ``(*operands, out) -> ∂out/∂operand``. They use only
   arithmetic and the functions of this module, so they work on floats, on graph nodes (which makes the
   gradient a graph itself) and on whatever else can be recorded. A constant one is written as the number;
-  where all of them are, `slopes` holds the numbers. A formula that would lose digits
-  where it cancels (1 - tanh² far from 0) is replaced by one that does not (sech²).
+  where all of them are, `slopes` holds the numbers; `passes` says which are not the number 0. A formula that
+  would lose digits where it cancels (1 - tanh² far from 0) is replaced by one that does not (sech²).
 * ``written`` holds those partials, by the operand's number, that a person writes in another way (1 - out², for
   tanh): derivations are written with them, and a test holds them to be the same functions.
 * ``text`` and ``latex`` are templates with ``{0}``, ``{1}``, … for the operands; ``precedence`` says how tightly
@@ -44,6 +44,7 @@ class Op:
         "latex",
         "name",
         "partials",
+        "passes",
         "precedence",
         "slopes",
         "symbol",
@@ -70,6 +71,7 @@ class Op:
         self.name = name
         self.value = value
         self.partials = tuple(p if callable(p) else _constant(p) for p in partials)
+        self.passes = tuple(callable(p) or p != 0.0 for p in partials)
         numbers = tuple(p for p in partials if not callable(p))
         self.slopes = numbers if len(numbers) == len(partials) else ()
         self.arity = len(partials)
@@ -552,6 +554,8 @@ log_or_nan = row(
     "log_or_nan", _quiet_log(math.log), lambda a, out: div(1.0, a),
     text="log({0})", latex=r"\log({0})", public=False,
 )  # fmt: skip
+stop_gradient = row("stop_gradient", lambda a: a, 0.0, public=False)  # a constant to whatever differentiates
+same = row("same", lambda a: a, 1.0, text="{0}", latex="{0}", public=False)  # another node for what is the same number
 step = row(  # 1 where a > 0, else 0: the slope of relu, which is 0 at 0
     "step", lambda a: 1.0 if a > 0.0 else 0.0 if a <= 0.0 else nan, 0.0,
     public=False,

@@ -134,6 +134,8 @@ REFERENCE = {
         PAIRS,
     ),
     "log_or_nan": unary(mp.log, lambda a: 1 / a, POSITIVE),
+    "stop_gradient": unary(lambda a: a, lambda a: 0.0, WIDE),
+    "same": unary(lambda a: a, lambda a: 1.0, WIDE),
     "step": unary(lambda a: 1.0 if a > 0 else 0.0, lambda a: 0.0, WIDE),
     "compare": (lambda a, b: sign(a - b), [lambda a, b: 0, lambda a, b: 0], PAIRS),
 }
@@ -232,7 +234,13 @@ PLANTED = {
     "the sign": lambda partial: lambda *args: -partial(*args),
     "a summand": lambda partial: lambda *args: partial(*args) + 1e-12,
 }
-FLAT = {("where", 0), ("step", 0), ("compare", 0), ("compare", 1)}  # derivative 0: no factor changes it
+FLAT = {
+    ("where", 0),
+    ("step", 0),
+    ("stop_gradient", 0),
+    ("compare", 0),
+    ("compare", 1),
+}  # derivative 0: no factor changes it
 
 
 @pytest.mark.parametrize("mistake", PLANTED)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..engine import Value, topological
+from ..transforms import sweep
 
 
 def values(loss: Value, changed: Mapping[Value, float] | None = None) -> dict[Value, float]:
@@ -27,15 +28,9 @@ def values(loss: Value, changed: Mapping[Value, float] | None = None) -> dict[Va
 def gradients(loss: Value, numbers: Mapping[Value, float]) -> dict[Value, float]:
     """∂loss/∂node for every node, at the numbers that `values` gave."""
     order = topological(loss)
-    gradient = dict.fromkeys(order, 0.0)
-    gradient[loss] = 1.0
-    for node in reversed(order):
-        if node.op is not None:
-            operands = _operands(node, numbers)
-            for operand, partial in zip(node.operands, node.op.partials, strict=True):
-                if isinstance(operand, Value):
-                    gradient[operand] += partial(*operands, numbers[node]) * gradient[node]
-    return gradient
+    found = {loss: 1.0}
+    sweep(order, found, lambda node: (*_operands(node, numbers), numbers[node]), numbers)
+    return {node: found.get(node, 0.0) for node in order}
 
 
 def rounding(numbers: Mapping[Value, float], gradient: Mapping[Value, float]) -> float:

@@ -1,0 +1,97 @@
+"""Operations of users' own: `custom` puts a row into the table; `stop_gradient` is one that is there already."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from .engine import Value
+from .ops import TABLE, apply, number, row
+from .series import Dual, Series
+
+_own: set[str] = set()  # the names of the rows that `custom` made: those it may replace
+
+
+def custom(
+    value: Callable[..., float],
+    *partials: Callable[..., Any] | float,
+    name: str = "",
+    text: str = "",
+    latex: str = "",
+    domain: str = "",
+) -> Callable[..., Any]:
+    """Add an operation: a function of numbers with its partial derivatives. Returns it as a function of Values too.
+
+    value: of floats, gives a float; what it raises as ArithmeticError or ValueError counts as not defined (nan).
+    partials: one for each operand, of the operands, or of the operands and the result; or a number. They should use
+    arithmetic and functions of this package, since they are applied to Values for second derivatives.
+    name: what it is called in pictures and messages; that of `value` unless given. text, latex: how it is written, with
+    {0}, {1} for the operands. domain: where it is defined, in words; then nan raises DomainError.
+
+    It is differentiated, drawn, derived and checked as every other operation: `gradcheck` says if a partial is wrong.
+
+    Raises ValueError for a name that an operation of the package has, or none; TypeError if there is no partial, and
+    when a partial uses a function of floats, as those of math, for a second derivative.
+
+    >>> from micrograd_like import gradcheck, sigmoid
+    >>> swish = custom(lambda x: x * sigmoid(x), lambda x, out: out + sigmoid(x) * (1 - out), name="swish")
+    >>> gradcheck(swish, (0.7,))
+    True
+    """
+    name = name or getattr(value, "__name__", "")
+    if not name.isidentifier():
+        raise ValueError(f"an operation needs a name, as name='swish', got {name!r}")
+    if name in TABLE and name not in _own:
+        raise ValueError(f"an operation named {name!r} is there already; choose another name=")
+    if not partials:
+        raise TypeError(f"{name}: give a partial derivative for each operand")
+    rules = [p if not callable(p) else _rule(p, i, len(partials), name) for i, p in enumerate(partials)]
+    function = row(name, _quietly(value, name), *rules, text=text, latex=latex, domain=domain)
+    _own.add(name)
+    return function
+
+
+def _quietly(value: Callable[..., float], name: str) -> Callable[..., float]:
+    def quiet(*numbers: float) -> float:
+        try:
+            return number(value(*numbers), name, "a function that returns numbers")
+        except (ArithmeticError, ValueError):
+            return float("nan")
+
+    return quiet
+
+
+def _rule(partial: Callable[..., Any], i: int, arity: int, name: str) -> Callable[..., Any]:
+    """The partial as rows have it: of the operands and the result."""
+    try:
+        count = len(inspect.signature(partial).parameters)
+        starred = any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(partial).parameters.values())
+    except (TypeError, ValueError):
+        count, starred = arity + 1, False
+    whole: Callable[..., Any] = partial if starred or count > arity else lambda *operands: partial(*operands[:-1])
+
+    def rule(*operands_and_out: Any) -> Any:
+        slope = whole(*operands_and_out)
+        if type(slope) is float and any(isinstance(x, (Value, Series, Dual)) for x in operands_and_out):
+            _check_constant(whole, operands_and_out, slope, f"partial {i + 1} of {name}")
+        return slope
+
+    return rule
+
+
+def _check_constant(partial: Callable[..., Any], operands_and_out: tuple[Any, ...], slope: float, what: str) -> None:
+    """A float for Values is right only if it is always the same: else a function of math has lost the graph."""
+    elsewhere = [0.75 * float(x[0] if isinstance(x, Series) else x) + 0.1 for x in operands_and_out]
+    try:
+        constant = partial(*elsewhere) == slope
+    except (ArithmeticError, ValueError):
+        constant = False
+    if not constant:
+        raise TypeError(
+            f"{what} gives a float for Values, so its own derivative is lost: use the functions of micrograd_like in "
+            "it (exp, log, …) in place of those of math"
+        )
+
+
+def stop_gradient(x: Any) -> Any:
+    """x, as a constant to whatever differentiates: no gradient goes back through it. Of a number, the number."""
+    return apply(TABLE["stop_gradient"], (x,))

@@ -1,0 +1,499 @@
+"""Derivatives of ordinary functions: `grad`, `jacobian`, `hessian` and their kin, by the names of JAX.
+
+A function is called once, with Values in the place of the numbers it is differentiated by, and the graph that it
+records is read: backwards for gradients, forwards for tangents and for power series. No `grad` of a Value is touched.
+
+Arguments and results are numbers, and nested lists, tuples, dicts and numpy arrays of them; a derivative has the shape
+of what it is by. It is made of floats; of Values where the argument is a Value, or inside another of these functions,
+so that they nest.
+
+>>> from micrograd_like import sin
+>>> grad(sin)(0.0), grad(grad(sin))(0.0), derivative(sin, 3)(0.0)
+(1.0, -0.0, -1.0)
+>>> value_and_grad(lambda p: p["a"] * p["x"][0] ** 2 + p["x"][1])({"a": 2.0, "x": [3.0, 1.0]})
+(19.0, {'a': 9.0, 'x': [12.0, 1.0]})
+"""
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import wraps
+from math import factorial
+from typing import Any, Self
+
+from .engine import Value, topological
+from .number import differentiated
+from .ops import number, same
+from .recording import check_backward, mode, recording_by, to_floats
+from .series import Dual, Made, Series, is_zero, series
+
+Function = Callable[..., Any]
+
+# ---- functions of functions --------------------------------------------------------------------------------
+
+
+def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that gives the gradient of f: ∂f/∂argument, in the shape of the argument.
+
+    f: returns one number. argnums: by which positional argument, or several of them, for a tuple of gradients.
+
+    What f does not depend on has 0. The returned function raises TypeError for arguments that are no numbers, and if f
+    returns something else than a Value, as the number inside of one; ValueError if it has no such argument.
+    """
+    both = value_and_grad(f, argnums)
+
+    @_like(f)
+    def gradient(*args: Any, **named: Any) -> Any:
+        return both(*args, **named)[1]
+
+    return gradient
+
+
+def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that gives (f, its gradient). See `grad`.
+
+    What `scipy.optimize.minimize(value_and_grad(f), x0, jac=True)` asks for.
+    """
+
+    @_like(f)
+    def value_and_gradient(*args: Any, **named: Any) -> tuple[Any, Any]:
+        with _Call(f, args, named, argnums) as call:
+            out = call.single("value_and_grad and grad need one number; jacobian takes several")
+            (gradients,) = [_backward([out], [1.0], call.variables, call.symbolic)]
+        return call.plain(out), call.by_argument(gradients)
+
+    return value_and_gradient
+
+
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """(f(*primals), its derivative along the tangents), by going forward through the graph once.
+
+    primals: all positional arguments of f. tangents: a direction for each of them, of the same shape.
+    """
+    with _Call(f, tuple(primals), {}, range(len(primals))) as call:
+        along = call.directions(tangents)
+        moving = _forward(call.order, along, call.symbolic)
+        outs, rebuild = call.outputs()
+    return rebuild([call.plain(x) for x in outs]), rebuild([_tangent(moving, x) for x in outs])
+
+
+def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """(f(*primals), the function from a cotangent of the shape of f to those of the primals, a tuple)."""
+    with _Call(f, primals, {}, range(len(primals))) as call:
+        outs, rebuild = call.outputs()
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        seeds, _ = flatten(cotangent, "the cotangent")
+        if len(seeds) != len(outs):
+            raise ValueError(f"the function gives {len(outs)} numbers, and the cotangent has {len(seeds)}")
+        symbolic = call.symbolic or any(isinstance(seed, Value) for seed in seeds)
+        gradients = _backward(outs, seeds, call.variables, symbolic)
+        return tuple(call.by_argument(gradients))
+
+    return rebuild([call.plain(x) for x in outs]), pullback
+
+
+def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that gives the derivative of every output of f by every number in the argument.
+
+    It has the shape of what f returns, with the shape of the argument in the place of each number; of numpy arrays it
+    is one array, of shape (*output, *argument). It goes backward once for each output, or forward once for each number
+    of the argument, whichever is less.
+    """
+
+    @_like(f)
+    def jacobian_of(*args: Any, **named: Any) -> Any:
+        with _Call(f, args, named, argnums) as call:
+            outs, rebuild = call.outputs()
+            if call.symbolic or not _is_cheaper_forward(outs, call):
+                rows = [_backward([out], [1.0], call.variables, call.symbolic) for out in outs]
+            else:
+                columns = [_forward(call.order, {v: 1.0}, call.symbolic) for v in call.variables]
+                rows = [[_tangent(column, out) for column in columns] for out in outs]
+        if not getattr(call.out, "ndim", 0):
+            return rebuild([call.by_argument(row) for row in rows])
+        # Of an array, the derivatives are arrays, one for each part of the argument.
+        parts = zip(call.places, call.split(list(zip(*rows, strict=True))), strict=True)
+        shaped = tuple(_by_part(given, columns, rebuild) for given, columns in parts)
+        return shaped if call.several else shaped[0]
+
+    return jacobian_of
+
+
+def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The Hessian of f by its first argument, times a direction: the derivative of grad(f) along the tangents.
+
+    primals, tangents: as for `jvp`. The result has the shape of the first argument. It goes forward through the graph
+    with the tangents, and back with gradients and their derivatives at once, at the price of a few gradients.
+    """
+    with _Call(f, tuple(primals), {}, range(len(primals))) as call:
+        out = call.single("hvp needs one number")
+        products = _second(call, out, [call.directions(tangents)])[0]
+        return call.by_argument(products)[0]
+
+
+def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """The function that gives the second derivatives of f by every pair of numbers in the argument.
+
+    It has the shape of the argument, with that shape again in the place of each number; of a numpy array of shape (n,)
+    it is one of shape (n, n). The graph is recorded once, and gone through once for each number.
+    """
+
+    @_like(f)
+    def hessian_of(*args: Any, **named: Any) -> Any:
+        with _Call(f, args, named, argnums) as call:
+            out = call.single("hessian needs one number")
+            rows = _second(call, out, [{v: 1.0} for v in call.variables])
+        blocks = tuple(
+            tuple(
+                rebuild([inner(list(part)) for part in (list(call.split(row))[j] for row in own)])
+                for j, (_, inner) in enumerate(call.arguments)
+            )
+            for own, (_, rebuild) in zip(call.split(rows), call.arguments, strict=True)
+        )
+        return blocks if call.several else blocks[0][0]
+
+    return hessian_of
+
+
+def derivative(f: Function, n: int = 1) -> Function:
+    """The function that gives the n-th derivative of f, a function of one number.
+
+    By a power series of f at the point, whose coefficients cost n² for each operation: order 30 is quick.
+    Raises ValueError for an n that is no whole number or negative.
+    """
+    if not isinstance(n, int) or n < 0:
+        raise ValueError(f"n, the order of the derivative, should be a whole number of at least 0, got {n!r}")
+
+    def nth(x: Any) -> Any:
+        with _Call(f, (x,), {}, 0) as call:
+            out = call.single("derivative needs one number")
+            if len(call.variables) != 1 or call.arguments[0][1] is not _alone:
+                raise TypeError(f"derivative is of functions of one number, not of {type(x).__name__}; use grad")
+            if call.by_graph:
+                nested: Any = out
+                for _ in range(n):
+                    (nested,) = _backward([nested], [1.0], call.variables, symbolic=True)
+                return call.plain(nested)
+            found = _series(call, {call.variables[0]: [1.0]}, n)
+            return call.plain(found[out][n] * float(factorial(n))) if out in found else 0.0
+
+    return nth
+
+
+def _like(f: Function) -> Callable[[Function], Function]:
+    """Gives the function that differentiates f its signature and its name."""
+    return wraps(f, assigned=("__module__", "__name__", "__qualname__"), updated=())
+
+
+# ---- a call with Values in the place of numbers --------------------------------------------------------------
+
+
+class _Call:
+    """f called with fresh Values in its arguments `argnums`; a context, in which what depends on them stays Values.
+
+    variables: these Values, in order. arguments: for each argument its numbers and how to put such together again.
+    order: the graph of what f returned. symbolic: are derivatives Values?
+    """
+
+    def __init__(self, f: Function, args: tuple[Any, ...], named: dict[str, Any], argnums: Any):
+        self.several = not isinstance(argnums, int)
+        self._places = list(argnums) if self.several else [argnums]
+        self._f, self._args, self._named = f, list(args), named
+        self.name = getattr(f, "__name__", "the function")
+
+    def __enter__(self) -> Self:
+        self.arguments, self.places = [], [self._args[place] for place in self._places if place < len(self._args)]
+        self.variables: list[Value] = []
+        given: list[Any] = []
+        for place in self._places:
+            if not -len(self._args) <= place < len(self._args):
+                raise ValueError(
+                    f"{self.name} was called with {len(self._args)} positional arguments, and is to be differentiated "
+                    f"by number {place} (the first is 0)"
+                )
+            numbers, rebuild = flatten(self._args[place], f"argument {place} of {self.name}")
+            fresh = [same(x) if isinstance(x, Value) else Value(x) for x in numbers]
+            self._args[place] = rebuild(fresh)
+            self.arguments.append((numbers, rebuild))
+            self.variables += fresh
+            given += numbers
+        around = differentiated.get()
+        self._token = differentiated.set(around.union(self.variables))
+        watched = mode.get() if mode.get() is not to_floats else None  # in no_grad, too, derivatives are to be had
+        try:
+            with recording_by(watched):
+                self.out = self._f(*self._args, **self._named)
+            outs, rebuild = flatten(self.out, f"what {self.name} returned")
+            self.out = outs[0] if rebuild is _alone else self.out  # numpy gives arrays of no dimension
+            self.order = topological(*(x for x in outs if isinstance(x, Value)))
+        except BaseException:
+            differentiated.reset(self._token)
+            raise
+        self.symbolic = any(isinstance(x, Value) for x in given) or any(node in around for node in self.order)
+        # A series cannot be put into a whole function, only Values can.
+        self.by_graph = self.symbolic or any(
+            node.op is not None and node.op.name == "checkpoint" for node in self.order
+        )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        differentiated.reset(self._token)
+
+    def single(self, need: str) -> Value:
+        """What f returned, which has to be one Value."""
+        if isinstance(self.out, Value):
+            check_backward(self.out)
+            return self.out
+        shown = f"{type(self.out).__name__} {self.out!r:.60}"
+        if isinstance(self.out, (float, int)):
+            raise TypeError(
+                f"{self.name} returned {shown}, no Value, so nothing is known of how it was computed: return what the "
+                "operations gave, not its .data; where it is constant, add 0 * x"
+            )
+        raise TypeError(f"{self.name} returned {shown}: {need}")
+
+    def outputs(self) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+        """What f returned, as a list, and how to put such together again."""
+        return flatten(self.out, f"what {self.name} returned")
+
+    def plain(self, x: Any) -> Any:
+        return x if self.symbolic or not isinstance(x, Value) else x.data
+
+    def split(self, numbers: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        """What belongs to each argument, of what there is one of for each variable."""
+        start = 0
+        for own, _ in self.arguments:
+            yield numbers[start : start + len(own)]
+            start += len(own)
+
+    def by_argument(self, numbers: Sequence[Any]) -> Any:
+        """Numbers, one for each variable, in the shapes of the arguments."""
+        parts = zip(self.split(numbers), self.arguments, strict=True)
+        shaped = tuple(rebuild(list(part)) for part, (_, rebuild) in parts)
+        return shaped if self.several else shaped[0]
+
+    def directions(self, tangents: Sequence[Any]) -> dict[Value, Any]:
+        """The variables with their tangents."""
+        if len(tangents) != len(self.arguments):
+            raise ValueError(f"there are {len(self.arguments)} primals, and {len(tangents)} tangents")
+        along: list[Any] = []
+        for i, (tangent, (numbers, _)) in enumerate(zip(tangents, self.arguments, strict=True)):
+            own, _ = flatten(tangent, f"tangent {i}")
+            if len(own) != len(numbers):
+                raise ValueError(f"tangent {i} has {len(own)} numbers, and the primal has {len(numbers)}")
+            along += own
+        self.symbolic = self.symbolic or any(isinstance(x, Value) for x in along)
+        return dict(zip(self.variables, along, strict=True))
+
+
+# ---- reading the graph -----------------------------------------------------------------------------------------
+
+
+def _numbers(node: Value, symbolic: bool) -> tuple[Any, ...]:
+    """The operands and the result of a node, as its partials take them."""
+    if symbolic:
+        return (*node.operands, node)
+    return (*(x.data if isinstance(x, Value) else x for x in node.operands), node.data)
+
+
+def _depending(order: Iterable[Value], on: Iterable[Value]) -> set[Value]:
+    found = set(on)
+    for node in order:
+        if node.op is not None and any(isinstance(x, Value) and x in found for x in node.operands):
+            found.add(node)
+    return found
+
+
+def _backward(outs: Sequence[Any], seeds: Sequence[Any], variables: Sequence[Value], symbolic: bool) -> list[Any]:
+    """Σ seed · ∂out/∂variable for each variable."""
+    order = topological(*(out for out in outs if isinstance(out, Value)))
+    depending = _depending(order, variables)
+    gradient: dict[Value, Any] = {}
+    for out, seed in zip(outs, seeds, strict=True):
+        if out in depending:
+            gradient[out] = gradient[out] + seed if out in gradient else seed
+    sweep(order, gradient, lambda node: _numbers(node, symbolic), depending)
+    return [gradient.get(variable, 0.0) for variable in variables]
+
+
+def sweep(
+    order: Sequence[Value],
+    gradient: dict[Value, Any],
+    numbers: Callable[[Value], tuple[Any, ...]],
+    through: Container[Value],
+) -> None:
+    """Take the gradients of some nodes back to all that they depend on, in place. The chain rule, and nothing else.
+
+    order: operands before results. numbers: of a node, the operands and the result, as partials take them; what these
+    are, gradients are too. through: the nodes that matter.
+    """
+    for node in reversed(order):
+        if node.op is None or node not in gradient or node not in through:
+            continue
+        upstream = gradient[node]
+        at = numbers(node)
+        for x, partial, passes in zip(node.operands, node.op.partials, node.op.passes, strict=True):
+            if passes and isinstance(x, Value) and x in through:
+                flow = _times(partial(*at), upstream)
+                gradient[x] = gradient[x] + flow if x in gradient else flow
+
+
+def _times(a: Any, b: Any) -> Any:
+    """a b, without a node for what 1 multiplies."""
+    if type(a) is float and type(b) is float:
+        return a * b
+    return b if type(a) is float and a == 1.0 else a if type(b) is float and b == 1.0 else a * b
+
+
+def _forward(order: Sequence[Value], along: Mapping[Value, Any], symbolic: bool) -> dict[Value, Any]:
+    """The derivative of each node along a direction; what does not depend on it is missing."""
+    tangents: dict[Value, Any] = dict(along)
+    for node in order:
+        if node.op is None or not any(isinstance(x, Value) and x in tangents for x in node.operands):
+            continue
+        if node in along:
+            continue
+        numbers = _numbers(node, symbolic)
+        total: Any = None
+        for x, partial, passes in zip(node.operands, node.op.partials, node.op.passes, strict=True):
+            if passes and isinstance(x, Value) and x in tangents and not is_zero(tangents[x]):
+                term = _times(partial(*numbers), tangents[x])
+                total = term if total is None else total + term
+        if total is not None:
+            tangents[node] = total
+    return tangents
+
+
+def _tangent(tangents: Mapping[Value, Any], out: Any) -> Any:
+    return tangents.get(out, 0.0) if isinstance(out, Value) else 0.0
+
+
+def _series(call: _Call, first: Mapping[Value, list[Any]], n: int) -> dict[Value, Series]:
+    """The power series of every node that depends on the variables, up to order n. first: theirs, without order 0."""
+    made: Made = {}
+    found = {
+        node: Series([node if call.symbolic else node.data, *coefficients], made)
+        for node, coefficients in first.items()
+    }
+    for node in call.order:
+        if node.op is None or node in found or not any(isinstance(x, Value) and x in found for x in node.operands):
+            continue
+        operands = tuple(
+            x if not isinstance(x, Value) else found.get(x, x if call.symbolic else x.data) for x in node.operands
+        )
+        found[node] = series(node.op, operands, made, [node if call.symbolic else node.data])
+        found[node][n]  # now, while what it needs is known, or the root would have to go all the way down
+    return found
+
+
+def _second(call: _Call, out: Value, directions: Sequence[Mapping[Value, Any]]) -> list[list[Any]]:
+    """For each direction, the derivatives along it of ∂out/∂variable for each variable."""
+    if call.by_graph:
+        gradients = _backward([out], [1.0], call.variables, symbolic=True)
+        order = topological(*(g for g in gradients if isinstance(g, Value)))
+        columns = [_forward(order, along, symbolic=True) for along in directions]
+        return [[call.plain(_tangent(tangents, g)) for g in gradients] for tangents in columns]
+    depending = _depending(call.order, call.variables)
+    rows = []
+    for along in directions:
+        tangents = _forward(call.order, along, symbolic=False)
+        duals = {node: Dual(node.data, tangent) for node, tangent in tangents.items()}
+        gradient: dict[Value, float] = {out: 1.0}
+        moving: dict[Value, float] = {out: 0.0}  # the derivatives of gradients along the direction
+        for node in reversed(call.order):
+            if node.op is None or node not in gradient or node not in depending:
+                continue
+            g, dg = gradient[node], moving[node]
+            numbers = [duals.get(x, x.data) if isinstance(x, Value) else x for x in node.operands]
+            result = duals.get(node, node.data)
+            for x, partial, passes in zip(node.operands, node.op.partials, node.op.passes, strict=True):
+                if not passes or not isinstance(x, Value) or x not in depending:
+                    continue
+                p = partial(*numbers, result)
+                if type(p) is Dual:
+                    flow, moved = p.value * g, p.value * dg + (p.tangent * g if p.tangent else 0.0)
+                else:
+                    flow, moved = p * g, p * dg
+                gradient[x] = gradient.get(x, 0.0) + flow
+                moving[x] = moving.get(x, 0.0) + moved
+        rows.append([moving.get(variable, 0.0) for variable in call.variables])
+    return rows
+
+
+# ---- nested lists, tuples, dicts and arrays of numbers -----------------------------------------------------------
+
+
+def _alone(numbers: list[Any]) -> Any:
+    return numbers[0]
+
+
+def flatten(x: Any, where: str) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+    """The numbers in x, in order, as floats and Values; and the function that puts others into the same shape.
+
+    Raises TypeError that says where something else is.
+    """
+    if isinstance(x, Value):
+        return [x], _alone
+    if isinstance(x, dict):
+        parts = [flatten(item, f"{where}[{key!r}]") for key, item in x.items()]
+        return _joined(parts, lambda items: dict(zip(x, items, strict=True)))
+    if isinstance(x, (list, tuple)):
+        parts = [flatten(item, f"{where}[{i}]") for i, item in enumerate(x)]
+        if hasattr(x, "_fields"):
+            return _joined(parts, lambda items: type(x)(*items))
+        return _joined(parts, lambda items: tuple(items) if isinstance(x, tuple) else items)
+    if getattr(x, "ndim", None) == 0 and getattr(x.dtype, "kind", "") == "O":
+        return flatten(x.item(), where)
+    if getattr(x, "ndim", 0) and hasattr(x, "ravel"):
+        numbers = [item if isinstance(item, Value) else number(item, where) for item in x.ravel().tolist()]
+        return numbers, lambda items: _array(items, x.shape)
+    try:
+        return [number(x, where, "numbers, Values, and lists, tuples, dicts and numpy arrays of them")], _alone
+    except TypeError as error:
+        raise TypeError(str(error).replace(f"{where} takes", f"{where} should have")) from None
+
+
+def _joined(parts: list[Any], put: Callable[[list[Any]], Any]) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+    def rebuild(numbers: list[Any]) -> Any:
+        items, start = [], 0
+        for own, build in parts:
+            items.append(build(numbers[start : start + len(own)]))
+            start += len(own)
+        return put(items)
+
+    return [x for own, _ in parts for x in own], rebuild
+
+
+def _array(items: list[Any], shape: tuple[int, ...]) -> Any:
+    import numpy
+
+    if any(getattr(item, "ndim", 0) for item in items):  # of arrays: the derivative of an array by an array
+        return numpy.array(items).reshape(*shape, *items[0].shape)
+    kind = float if all(type(item) is float for item in items) else object
+    array = numpy.empty(len(items), kind)
+    array[:] = items
+    return array.reshape(shape)
+
+
+def _by_part(given: Any, columns: Sequence[Sequence[Any]], rebuild: Callable[[list[Any]], Any]) -> Any:
+    """∂(an array)/∂given in the shape of given, an array for each number or array in it.
+
+    columns: for each number in given, the derivatives of all outputs by it. rebuild: puts the outputs' array together.
+    """
+    if isinstance(given, (dict, list, tuple)):
+        parts = []
+        start = 0
+        for item in given.values() if isinstance(given, dict) else given:
+            count = len(flatten(item, "")[0])
+            parts.append(_by_part(item, columns[start : start + count], rebuild))
+            start += count
+        return dict(zip(given, parts, strict=True)) if isinstance(given, dict) else type(given)(parts)
+    _, put = flatten(given, "")
+    return rebuild([put(list(row)) for row in zip(*columns, strict=True)])
+
+
+def _is_cheaper_forward(outs: Sequence[Any], call: _Call) -> bool:
+    """Is it less to go forward once for each variable than backward from each output through its own graph?"""
+    if len(outs) <= len(call.variables):
+        return False
+    backward = sum(len(topological(out)) for out in outs if isinstance(out, Value))
+    return len(call.variables) * len(call.order) < backward
