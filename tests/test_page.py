@@ -464,6 +464,9 @@ def test_reset(show):
         assert_the_numbers_are_pythons(tab, lecture(), {})
         assert tab.evaluate("location.hash") == "#step=7"
         assert tab.get_by_label("value of w2", exact=True).input_value() == "-1.2"
+        drag(tab, 0, 40)
+        tab.click("#reset")  # what was recorded is still there
+        assert_the_numbers_are_pythons(tab, lecture(), {})
 
 
 def test_a_link_shows_what_its_sender_saw(show):
