@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from .extend import custom, stop_gradient
     from .recording import detect_anomaly, no_grad
     from .show import draw, draw_dot, explore, plot_boundary, plot_loss, print_boundary, print_graph
-    from .transforms import derivative, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+    from .transforms import derivative, grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
@@ -75,7 +75,9 @@ _LATER = {
     **dict.fromkeys(
         ("draw", "draw_dot", "explore", "plot_boundary", "plot_loss", "print_boundary", "print_graph"), "show"
     ),
-    **dict.fromkeys(("derivative", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"), "transforms"),
+    **dict.fromkeys(
+        ("derivative", "grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"), "transforms"
+    ),
     **dict.fromkeys(("detect_anomaly", "no_grad"), "recording"),
     **dict.fromkeys(("custom", "stop_gradient"), "extend"),
     "checkpoint": "checkpointing",
@@ -122,6 +124,7 @@ __all__ = [
     "expm1",
     "grad",
     "gradcheck",
+    "gradients",
     "hessian",
     "hvp",
     "hypot",

@@ -179,6 +179,30 @@ def derivative(f: Function, n: int = 1) -> Function:
     return nth
 
 
+def gradients(loss: Value, wrt: Any) -> Any:
+    """∂loss/∂node as Values, which can be differentiated again: what torch calls `create_graph=True`.
+
+    wrt: a node of the graph, a leaf or an inner one, or a list, tuple or dict of them; the result has its shape. What loss
+    does not depend on has a Value of 0. No `grad` is touched.
+
+    Raises TypeError if loss is no Value, or wrt holds something else than Values.
+
+    >>> x = Value(2.0)
+    >>> slope = gradients(x**3, x)
+    >>> slope.backward()
+    >>> slope.data, x.grad
+    (12.0, 12.0)
+    """
+    if not isinstance(loss, Value):
+        raise TypeError(f"gradients are of a Value, not of {type(loss).__name__} {loss!r:.60}")
+    nodes, rebuild = flatten(wrt, "wrt")
+    for node in nodes:
+        if not isinstance(node, Value):
+            raise TypeError(f"wrt should hold Values of the graph, not the number {node!r}")
+    found = _backward([loss], [1.0], nodes, symbolic=True)
+    return rebuild([x if isinstance(x, Value) else Value(x) for x in found])
+
+
 def _like(f: Function) -> Callable[[Function], Function]:
     """Gives the function that differentiates f its signature and its name."""
     return wraps(f, assigned=("__module__", "__name__", "__qualname__"), updated=())

@@ -17,6 +17,7 @@ from micrograd_like import (
     exp,
     grad,
     gradcheck,
+    gradients,
     hessian,
     hvp,
     jacobian,
@@ -244,6 +245,22 @@ def test_curried_functions_are_not_confused():
     d_shift = grad(lambda u: shifted(sin, u)(0.7))
     assert d_shift(0.2) == pytest.approx(math.cos(0.9))
     assert grad(lambda x: grad(lambda u: shifted(sin, u)(x))(0.2))(0.7) == pytest.approx(-math.sin(0.9))
+
+
+def test_gradients_of_nodes_are_values():
+    x, w = Value(0.7, "x"), Value(-1.3, "w")
+    z = w * x
+    f = tanh(z) * x
+    by = gradients(f, {"x": x, "z": z, "other": Value(2.0)})
+    assert by["other"].data == 0.0 and by["z"].data == pytest.approx(x.data / math.cosh(z.data) ** 2)
+    second = gradients(by["x"], [x, w])
+    found = hessian(lambda v: tanh(v[1] * v[0]) * v[0])([0.7, -1.3])
+    assert [node.data for node in second] == pytest.approx(found[0], rel=1e-13)
+    assert x.grad == w.grad == 0.0
+    with pytest.raises(TypeError, match="gradients are of a Value, not of float 1.0"):
+        gradients(1.0, x)
+    with pytest.raises(TypeError, match="wrt should hold Values of the graph, not the number 3.0"):
+        gradients(f, [x, 3.0])
 
 
 def test_shapes_and_what_is_left_alone():

@@ -613,7 +613,7 @@ def slips_of_chains():
                 if not slips.harmless(edits):
                     parts = lines[0][1].edited(edits, (0,)).parts
                     texts.add((leaf, " ".join(f"({part.text})" for part in parts) or "1"))
-        for leaf, text in rng.sample(sorted(texts), 80):
+        for leaf, text in rng.sample(sorted(texts), 50):
             (finding,) = diagnose(loss, {leaf: text}).findings
             found.append(((loss, leaf, text), finding.sentence))
     return found
@@ -632,7 +632,7 @@ def test_slips_in_the_lectures_chain_get_the_sentence_of_diagnose(engine):
 @cache
 def planted():
     """Formulas in many spellings, wrong and right, of small networks."""
-    return [one for one in corpus(3, 80, 20, 120) if len(topological(one.network.loss)) <= 22]
+    return [one for one in corpus(3, 54, 9, 90) if len(topological(one.network.loss)) <= 22]
 
 
 @cache
@@ -816,7 +816,7 @@ def test_every_activation_learns(engine, activation):
     body = f"""{TRAIN}
     const training = begun({{activation, shape: "xor"}});
     const first = training.measure().loss;
-    for (let k = 0; k < 400; k++) training.step(1, 10);
+    for (let k = 0; k < 200; k++) training.step(1, 10);
     return training.measure().loss / first;"""
     assert run(engine, body, activation=activation) < (0.3 if activation == "relu" else 0.99)
 
