@@ -182,8 +182,8 @@ def derivative(f: Function, n: int = 1) -> Function:
 def gradients(loss: Value, wrt: Any) -> Any:
     """∂loss/∂node as Values, which can be differentiated again: what torch calls `create_graph=True`.
 
-    wrt: a node of the graph, a leaf or an inner one, or a list, tuple or dict of them; the result has its shape. What loss
-    does not depend on has a Value of 0. No `grad` is touched.
+    wrt: a node of the graph, a leaf or an inner one, or a list, tuple or dict of them; the result has its shape. What
+    loss does not depend on has a Value of 0. No `grad` is touched.
 
     Raises TypeError if loss is no Value, or wrt holds something else than Values.
 

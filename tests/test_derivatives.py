@@ -257,9 +257,9 @@ def test_gradients_of_nodes_are_values():
     found = hessian(lambda v: tanh(v[1] * v[0]) * v[0])([0.7, -1.3])
     assert [node.data for node in second] == pytest.approx(found[0], rel=1e-13)
     assert x.grad == w.grad == 0.0
-    with pytest.raises(TypeError, match="gradients are of a Value, not of float 1.0"):
+    with pytest.raises(TypeError, match=r"gradients are of a Value, not of float 1\.0"):
         gradients(1.0, x)
-    with pytest.raises(TypeError, match="wrt should hold Values of the graph, not the number 3.0"):
+    with pytest.raises(TypeError, match=r"wrt should hold Values of the graph, not the number 3\.0"):
         gradients(f, [x, 3.0])
 
 
