@@ -26,8 +26,8 @@ _NUMPY_OPERATORS = {
 }  # fmt: skip
 
 
-# The variables of the functions that are being differentiated around this point; `transforms` sets it.
-differentiated: ContextVar[frozenset[Any]] = ContextVar("differentiated", default=frozenset())
+# The variables of the functions that are being differentiated now, in all threads; `transforms` keeps it.
+differentiated: set[Any] = set()
 
 
 class Number:
@@ -74,7 +74,7 @@ class Number:
         return format(self._data, spec) if spec else repr(self)
 
     def __float__(self) -> float:
-        if differentiated.get():
+        if differentiated:
             self._refuse_to_be_a_float()
         return self._data
 
@@ -82,8 +82,7 @@ class Number:
         """Inside of `grad` and its kin a float would lose the derivative without a word, in an array of floats, say."""
         from .engine import topological
 
-        variables = differentiated.get()
-        if any(node in variables for node in topological(self)):
+        if any(node in differentiated for node in topological(self)):
             raise TypeError(
                 "a number that is being differentiated by was to become a float, which would lose its derivative: use "
                 "arrays with dtype=object and the functions of micrograd_like, or .data where just the number is meant"

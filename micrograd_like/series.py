@@ -44,6 +44,12 @@ class Series:
             self.coefficients.append(self._next(j))
         return self.coefficients[k]
 
+    def forget(self) -> None:
+        """Let go of the series of this computation, which refer to one another."""
+        for one in self.made.values():
+            one.partials, one.operands = [], ()
+        self.made.clear()
+
     def _next(self, k: int) -> Any:
         op = self.op
         if op is None:
@@ -90,7 +96,7 @@ def series(op: Op, operands: tuple[Any, ...], made: Made, known: list[Any]) -> S
         op is TABLE["pow"]
         and isinstance(first, Series)
         and type(b := operands[1]) is float
-        and b > 4.0
+        and 4.0 < b <= 64.0
         and b % 1.0 == 0.0
     ):
         half = series(op, (first, b // 2.0), made, [])  # its derivatives beyond the b-th are 0, and not nearly so

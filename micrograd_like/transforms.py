@@ -16,7 +16,8 @@ so that they nest.
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
-from math import factorial
+from operator import index
+from threading import Lock
 from typing import Any, Self
 
 from .engine import Value, topological
@@ -26,6 +27,8 @@ from .recording import check_backward, mode, recording_by, to_floats
 from .series import Dual, Made, Series, is_zero, series
 
 Function = Callable[..., Any]
+
+_lock = Lock()
 
 # ---- functions of functions --------------------------------------------------------------------------------
 
@@ -58,7 +61,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
         with _Call(f, args, named, argnums) as call:
             out = call.single("value_and_grad and grad need one number; jacobian takes several")
             (gradients,) = [_backward([out], [1.0], call.variables, call.symbolic)]
-        return call.plain(out), call.by_argument(gradients)
+        return call.result(out), call.by_argument(gradients)
 
     return value_and_gradient
 
@@ -68,11 +71,11 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
 
     primals: all positional arguments of f. tangents: a direction for each of them, of the same shape.
     """
-    with _Call(f, tuple(primals), {}, range(len(primals))) as call:
+    with _Call(f, _tuple(primals), {}, range(len(primals))) as call:
         along = call.directions(tangents)
         moving = _forward(call.order, along, call.symbolic)
         outs, rebuild = call.outputs()
-    return rebuild([call.plain(x) for x in outs]), rebuild([_tangent(moving, x) for x in outs])
+    return rebuild([call.result(x) for x in outs]), rebuild([call.result(_tangent(moving, x)) for x in outs])
 
 
 def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -81,14 +84,12 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
         outs, rebuild = call.outputs()
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        seeds, _ = flatten(cotangent, "the cotangent")
-        if len(seeds) != len(outs):
-            raise ValueError(f"the function gives {len(outs)} numbers, and the cotangent has {len(seeds)}")
+        seeds = _aligned(cotangent, call.out, "the cotangent", f"what {call.name} returned")
         symbolic = call.symbolic or any(isinstance(seed, Value) for seed in seeds)
         gradients = _backward(outs, seeds, call.variables, symbolic)
-        return tuple(call.by_argument(gradients))
+        return tuple(call.by_argument(gradients, symbolic))
 
-    return rebuild([call.plain(x) for x in outs]), pullback
+    return rebuild([call.result(x) for x in outs]), pullback
 
 
 def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -111,7 +112,11 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
         if not getattr(call.out, "ndim", 0):
             return rebuild([call.by_argument(row) for row in rows])
         # Of an array, the derivatives are arrays, one for each part of the argument.
-        parts = zip(call.places, call.split(list(zip(*rows, strict=True))), strict=True)
+        parts = zip(
+            call.places,
+            call.split([[call.result(x) for x in column] for column in zip(*rows, strict=True)]),
+            strict=True,
+        )
         shaped = tuple(_by_part(given, columns, rebuild) for given, columns in parts)
         return shaped if call.several else shaped[0]
 
@@ -124,7 +129,7 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     primals, tangents: as for `jvp`. The result has the shape of the first argument. It goes forward through the graph
     with the tangents, and back with gradients and their derivatives at once, at the price of a few gradients.
     """
-    with _Call(f, tuple(primals), {}, range(len(primals))) as call:
+    with _Call(f, _tuple(primals), {}, range(len(primals))) as call:
         out = call.single("hvp needs one number")
         products = _second(call, out, [call.directions(tangents)])[0]
         return call.by_argument(products)[0]
@@ -144,7 +149,7 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
             rows = _second(call, out, [{v: 1.0} for v in call.variables])
         blocks = tuple(
             tuple(
-                rebuild([inner(list(part)) for part in (list(call.split(row))[j] for row in own)])
+                rebuild([inner([call.result(x) for x in part]) for part in (list(call.split(row))[j] for row in own)])
                 for j, (_, inner) in enumerate(call.arguments)
             )
             for own, (_, rebuild) in zip(call.split(rows), call.arguments, strict=True)
@@ -160,8 +165,9 @@ def derivative(f: Function, n: int = 1) -> Function:
     By a power series of f at the point, whose coefficients cost n² for each operation: order 30 is quick.
     Raises ValueError for an n that is no whole number or negative.
     """
-    if not isinstance(n, int) or n < 0:
+    if not hasattr(n, "__index__") or n < 0:
         raise ValueError(f"n, the order of the derivative, should be a whole number of at least 0, got {n!r}")
+    n = index(n)
 
     def nth(x: Any) -> Any:
         with _Call(f, (x,), {}, 0) as call:
@@ -172,9 +178,15 @@ def derivative(f: Function, n: int = 1) -> Function:
                 nested: Any = out
                 for _ in range(n):
                     (nested,) = _backward([nested], [1.0], call.variables, symbolic=True)
-                return call.plain(nested)
+                return call.result(nested)
+            if n == 0:
+                return call.result(out)
             found = _series(call, {call.variables[0]: [1.0]}, n)
-            return call.plain(found[out][n] * float(factorial(n))) if out in found else 0.0
+            nth_derivative = found[out][n] if out in found else 0.0
+            for k in range(2, n + 1):  # n! itself may be beyond the floats
+                nth_derivative *= k
+            found[call.variables[0]].forget()
+            return nth_derivative
 
     return nth
 
@@ -219,40 +231,49 @@ class _Call:
     """
 
     def __init__(self, f: Function, args: tuple[Any, ...], named: dict[str, Any], argnums: Any):
-        self.several = not isinstance(argnums, int)
-        self._places = list(argnums) if self.several else [argnums]
-        self._f, self._args, self._named = f, list(args), named
+        if not callable(f):
+            raise TypeError(f"what is differentiated is a function, not {type(f).__name__} {f!r:.60}")
         self.name = getattr(f, "__name__", "the function")
+        self.several = not hasattr(argnums, "__index__")
+        try:
+            self._places = [index(place) for place in (argnums if self.several else [argnums])]
+        except TypeError:
+            raise TypeError(f"argnums is a whole number, or several of them, not {argnums!r:.60}") from None
+        for place in self._places:
+            if not -len(args) <= place < len(args):
+                raise ValueError(
+                    f"{self.name} was called with {len(args)} positional arguments, and is to be differentiated by "
+                    f"number {place} (the first is 0)"
+                )
+        self._f, self._args, self._named = f, list(args), named
+        self.places = [args[place] for place in self._places]
 
     def __enter__(self) -> Self:
-        self.arguments, self.places = [], [self._args[place] for place in self._places if place < len(self._args)]
+        # In no_grad, too, derivatives are to be had.
+        self._recording = recording_by(mode.get() if mode.get() is not to_floats else None)
+        self._recording.__enter__()
+        self.arguments: list[tuple[list[Any], Callable[[list[Any]], Any]]] = []
         self.variables: list[Value] = []
-        given: list[Any] = []
-        for place in self._places:
-            if not -len(self._args) <= place < len(self._args):
-                raise ValueError(
-                    f"{self.name} was called with {len(self._args)} positional arguments, and is to be differentiated "
-                    f"by number {place} (the first is 0)"
-                )
-            numbers, rebuild = flatten(self._args[place], f"argument {place} of {self.name}")
-            fresh = [same(x) if isinstance(x, Value) else Value(x) for x in numbers]
-            self._args[place] = rebuild(fresh)
-            self.arguments.append((numbers, rebuild))
-            self.variables += fresh
-            given += numbers
-        around = differentiated.get()
-        self._token = differentiated.set(around.union(self.variables))
-        watched = mode.get() if mode.get() is not to_floats else None  # in no_grad, too, derivatives are to be had
         try:
-            with recording_by(watched):
-                self.out = self._f(*self._args, **self._named)
+            for place, x in zip(self._places, self.places, strict=True):
+                numbers, rebuild = flatten(x, f"argument {place} of {self.name}")
+                fresh = [same(x) if isinstance(x, Value) else Value(x) for x in numbers]
+                self._args[place] = rebuild(fresh)
+                self.arguments.append((numbers, rebuild))
+                self.variables += fresh
+            with _lock:
+                differentiated.update(self.variables)
+            self.out = self._f(*self._args, **self._named)
             outs, rebuild = flatten(self.out, f"what {self.name} returned")
             self.out = outs[0] if rebuild is _alone else self.out  # numpy gives arrays of no dimension
             self.order = topological(*(x for x in outs if isinstance(x, Value)))
         except BaseException:
-            differentiated.reset(self._token)
+            self.__exit__()
             raise
-        self.symbolic = any(isinstance(x, Value) for x in given) or any(node in around for node in self.order)
+        own = set(self.variables)
+        self.symbolic = any(isinstance(x, Value) for numbers, _ in self.arguments for x in numbers) or any(
+            node in differentiated and node not in own for node in self.order
+        )
         # A series cannot be put into a whole function, only Values can.
         self.by_graph = self.symbolic or any(
             node.op is not None and node.op.name == "checkpoint" for node in self.order
@@ -260,7 +281,9 @@ class _Call:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        differentiated.reset(self._token)
+        with _lock:
+            differentiated.difference_update(self.variables)
+        self._recording.__exit__(None, None, None)
 
     def single(self, need: str) -> Value:
         """What f returned, which has to be one Value."""
@@ -279,8 +302,11 @@ class _Call:
         """What f returned, as a list, and how to put such together again."""
         return flatten(self.out, f"what {self.name} returned")
 
-    def plain(self, x: Any) -> Any:
-        return x if self.symbolic or not isinstance(x, Value) else x.data
+    def result(self, x: Any, symbolic: bool = False) -> Any:
+        """What is given back: a float, or a Value where derivatives are Values, also if it is constant."""
+        if self.symbolic or symbolic:
+            return x if isinstance(x, Value) else Value(x)
+        return x.data if isinstance(x, Value) else x
 
     def split(self, numbers: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """What belongs to each argument, of what there is one of for each variable."""
@@ -289,22 +315,23 @@ class _Call:
             yield numbers[start : start + len(own)]
             start += len(own)
 
-    def by_argument(self, numbers: Sequence[Any]) -> Any:
+    def by_argument(self, numbers: Sequence[Any], symbolic: bool = False) -> Any:
         """Numbers, one for each variable, in the shapes of the arguments."""
         parts = zip(self.split(numbers), self.arguments, strict=True)
-        shaped = tuple(rebuild(list(part)) for part, (_, rebuild) in parts)
+        shaped = tuple(rebuild([self.result(x, symbolic) for x in part]) for part, (_, rebuild) in parts)
         return shaped if self.several else shaped[0]
 
     def directions(self, tangents: Sequence[Any]) -> dict[Value, Any]:
         """The variables with their tangents."""
+        if not isinstance(tangents, (list, tuple)):
+            raise TypeError(
+                f"tangents are a tuple, one for each primal, not {type(tangents).__name__} {tangents!r:.60}"
+            )
         if len(tangents) != len(self.arguments):
             raise ValueError(f"there are {len(self.arguments)} primals, and {len(tangents)} tangents")
         along: list[Any] = []
-        for i, (tangent, (numbers, _)) in enumerate(zip(tangents, self.arguments, strict=True)):
-            own, _ = flatten(tangent, f"tangent {i}")
-            if len(own) != len(numbers):
-                raise ValueError(f"tangent {i} has {len(own)} numbers, and the primal has {len(numbers)}")
-            along += own
+        for i, (tangent, primal) in enumerate(zip(tangents, self.places, strict=True)):
+            along += _aligned(tangent, primal, f"tangent {i}", "the primal")
         self.symbolic = self.symbolic or any(isinstance(x, Value) for x in along)
         return dict(zip(self.variables, along, strict=True))
 
@@ -415,7 +442,7 @@ def _second(call: _Call, out: Value, directions: Sequence[Mapping[Value, Any]]) 
         gradients = _backward([out], [1.0], call.variables, symbolic=True)
         order = topological(*(g for g in gradients if isinstance(g, Value)))
         columns = [_forward(order, along, symbolic=True) for along in directions]
-        return [[call.plain(_tangent(tangents, g)) for g in gradients] for tangents in columns]
+        return [[call.result(_tangent(tangents, g)) for g in gradients] for tangents in columns]
     depending = _depending(call.order, call.variables)
     rows = []
     for along in directions:
@@ -446,6 +473,36 @@ def _second(call: _Call, out: Value, directions: Sequence[Mapping[Value, Any]]) 
 # ---- nested lists, tuples, dicts and arrays of numbers -----------------------------------------------------------
 
 
+def _tuple(primals: Any) -> tuple[Any, ...]:
+    if not isinstance(primals, (list, tuple)):
+        raise TypeError(f"primals are a tuple of all arguments, not {type(primals).__name__} {primals!r:.60}")
+    return tuple(primals)
+
+
+def _aligned(x: Any, like: Any, what: str, whose: str) -> list[Any]:
+    """The numbers in x, in the order of those in `like`. Raises ValueError where the shapes differ."""
+    if isinstance(like, dict):
+        if not isinstance(x, dict) or set(x) != set(like):
+            shown = f"the keys {list(x)!r:.60}" if isinstance(x, dict) else f"no keys, {x!r:.40}"
+            raise ValueError(f"{what} has {shown}, and {whose} has {list(like)!r:.60}")
+        return [y for key in like for y in _aligned(x[key], like[key], f"{what}[{key!r}]", whose)]
+    if isinstance(like, (list, tuple)):
+        if not isinstance(x, (list, tuple)) and not getattr(x, "ndim", 0):
+            raise ValueError(f"{what} is one number, and {whose} has {len(like)}")
+        if len(x) != len(like):
+            raise ValueError(f"{what} has {len(x)} numbers, and {whose} has {len(like)}")
+        pairs = enumerate(zip(x, like, strict=True))
+        return [y for i, (mine, other) in pairs for y in _aligned(mine, other, f"{what}[{i}]", whose)]
+    numbers, _ = flatten(x, what)
+    wanted, _ = flatten(like, whose)
+    if len(numbers) != len(wanted):
+        raise ValueError(f"{what} has {len(numbers)} numbers, and {whose} has {len(wanted)}")
+    shape, own = getattr(like, "shape", ()), getattr(x, "shape", ())
+    if shape and own and shape != own:
+        raise ValueError(f"{what} has the shape {own}, and {whose} has {shape}")
+    return numbers
+
+
 def _alone(numbers: list[Any]) -> Any:
     return numbers[0]
 
@@ -468,10 +525,14 @@ def flatten(x: Any, where: str) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     if getattr(x, "ndim", None) == 0 and getattr(x.dtype, "kind", "") == "O":
         return flatten(x.item(), where)
     if getattr(x, "ndim", 0) and hasattr(x, "ravel"):
-        numbers = [item if isinstance(item, Value) else number(item, where) for item in x.ravel().tolist()]
+        numbers = [item if isinstance(item, Value) else _number(item, where) for item in x.ravel().tolist()]
         return numbers, lambda items: _array(items, x.shape)
+    return [_number(x, where)], _alone
+
+
+def _number(x: Any, where: str) -> float:
     try:
-        return [number(x, where, "numbers, Values, and lists, tuples, dicts and numpy arrays of them")], _alone
+        return number(x, where, "numbers, Values, and lists, tuples, dicts and numpy arrays of them")
     except TypeError as error:
         raise TypeError(str(error).replace(f"{where} takes", f"{where} should have")) from None
 

@@ -559,9 +559,18 @@ def test_what_is_no_part_of_it(name):
 @pytest.mark.parametrize(
     ("x", "text"),
     [
-        (np.array([1j]), "argument 0 of sum takes numbers and Values, not complex 1j"),
-        (np.array(["a"]), "argument 0 of sum takes numbers and Values, not str 'a'"),
-        (np.array([None]), "argument 0 of sum takes numbers and Values, not NoneType None"),
+        (
+            np.array([1j]),
+            "argument 0 of sum should have numbers, Values, and lists, tuples, dicts and numpy arrays of them, not complex 1j",
+        ),
+        (
+            np.array(["a"]),
+            "argument 0 of sum should have numbers, Values, and lists, tuples, dicts and numpy arrays of them, not str 'a'",
+        ),
+        (
+            np.array([None]),
+            "argument 0 of sum should have numbers, Values, and lists, tuples, dicts and numpy arrays of them, not NoneType None",
+        ),
         ({1.0}, r"argument 0 of sum should have numbers, Values, and lists, .* not set {1.0}"),
         ({"w": [1.0, None]}, r"argument 0 of sum\['w'\]\[1\] should have numbers, .* not NoneType None"),
         ("text", "argument 0 of sum should have numbers, .* not str 'text'"),
@@ -578,7 +587,7 @@ def test_shapes_that_do_not_match():
         jvp(lambda v: M @ v, (X,), (np.ones(2),))
     with pytest.raises(ValueError, match="there are 1 primals, and 2 tangents"):
         jvp(lambda v: M @ v, (X,), (X, X))
-    with pytest.raises(ValueError, match="the function gives 2 numbers, and the cotangent has 3"):
+    with pytest.raises(ValueError, match="the cotangent has 3 numbers, and what <lambda> returned has 2"):
         vjp(lambda v: M @ v, X)[1](np.ones(3))
     with pytest.raises(TypeError, match="derivative needs one number"):
         derivative(np.exp)(X)
