@@ -16,6 +16,7 @@ so that they nest.
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
+from math import isfinite
 from operator import index
 from threading import Lock
 from typing import Any, Self
@@ -383,7 +384,9 @@ def sweep(
         upstream = gradient[node]
         at = numbers(node)
         for x, partial, passes in zip(node.operands, node.op.partials, node.op.passes, strict=True):
-            if passes and isinstance(x, Value) and x in through:
+            if not passes and (type(upstream) is not float or isfinite(upstream)):
+                continue  # of a gradient that is not finite, 0 times it is nan, as in backward
+            if isinstance(x, Value) and x in through:
                 flow = _times(partial(*at), upstream)
                 gradient[x] = gradient[x] + flow if x in gradient else flow
 

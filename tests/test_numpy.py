@@ -561,15 +561,15 @@ def test_what_is_no_part_of_it(name):
     [
         (
             np.array([1j]),
-            "argument 0 of sum should have numbers, Values, and lists, tuples, dicts and numpy arrays of them, not complex 1j",
+            "argument 0 of sum should have numbers, .* not complex 1j",
         ),
         (
             np.array(["a"]),
-            "argument 0 of sum should have numbers, Values, and lists, tuples, dicts and numpy arrays of them, not str 'a'",
+            "argument 0 of sum should have numbers, .* not str 'a'",
         ),
         (
             np.array([None]),
-            "argument 0 of sum should have numbers, Values, and lists, tuples, dicts and numpy arrays of them, not NoneType None",
+            "argument 0 of sum should have numbers, .* not NoneType None",
         ),
         ({1.0}, r"argument 0 of sum should have numbers, Values, and lists, .* not set {1.0}"),
         ({"w": [1.0, None]}, r"argument 0 of sum\['w'\]\[1\] should have numbers, .* not NoneType None"),
