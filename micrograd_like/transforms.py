@@ -16,7 +16,6 @@ so that they nest.
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
-from math import isfinite
 from operator import index
 from threading import Lock
 from typing import Any, Self
@@ -363,7 +362,7 @@ def _backward(outs: Sequence[Any], seeds: Sequence[Any], variables: Sequence[Val
     for out, seed in zip(outs, seeds, strict=True):
         if out in depending:
             gradient[out] = gradient[out] + seed if out in gradient else seed
-    sweep(order, gradient, lambda node: _numbers(node, symbolic), depending)
+    sweep(order, gradient, lambda node: _numbers(node, symbolic), depending, symbolic)
     return [gradient.get(variable, 0.0) for variable in variables]
 
 
@@ -372,11 +371,13 @@ def sweep(
     gradient: dict[Value, Any],
     numbers: Callable[[Value], tuple[Any, ...]],
     through: Container[Value],
+    symbolic: bool,
 ) -> None:
     """Take the gradients of some nodes back to all that they depend on, in place. The chain rule, and nothing else.
 
     order: operands before results. numbers: of a node, the operands and the result, as partials take them; what these
-    are, gradients are too. through: the nodes that matter.
+    are, gradients are too. through: the nodes that matter. symbolic: are they Values? Then partials that are always 0
+    are left out; of floats they are not, for 0 times an infinite gradient is nan, in `backward` too.
     """
     for node in reversed(order):
         if node.op is None or node not in gradient or node not in through:
@@ -384,9 +385,7 @@ def sweep(
         upstream = gradient[node]
         at = numbers(node)
         for x, partial, passes in zip(node.operands, node.op.partials, node.op.passes, strict=True):
-            if not passes and (type(upstream) is not float or isfinite(upstream)):
-                continue  # of a gradient that is not finite, 0 times it is nan, as in backward
-            if isinstance(x, Value) and x in through:
+            if (passes or not symbolic) and isinstance(x, Value) and x in through:
                 flow = _times(partial(*at), upstream)
                 gradient[x] = gradient[x] + flow if x in gradient else flow
 
