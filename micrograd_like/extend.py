@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 from .engine import Value
@@ -44,8 +45,11 @@ def custom(
         raise ValueError(f"an operation named {name!r} is there already; choose another name=")
     if not partials:
         raise TypeError(f"{name}: give a partial derivative for each operand")
-    rules = [p if not callable(p) else _rule(p, i, len(partials), name) for i, p in enumerate(partials)]
-    function = row(name, _quietly(value, name), *rules, text=text, latex=latex, domain=domain)
+    rules = [
+        _rule(p, i, len(partials), name) if callable(p) else number(p, name, "partials that are functions or numbers")
+        for i, p in enumerate(partials)
+    ]
+    function = row(name, _quietly(value, name), *rules, text=text, latex=latex, domain=domain, public=False)
     _own.add(name)
     return function
 
@@ -63,16 +67,19 @@ def _quietly(value: Callable[..., float], name: str) -> Callable[..., float]:
 def _rule(partial: Callable[..., Any], i: int, arity: int, name: str) -> Callable[..., Any]:
     """The partial as rows have it: of the operands and the result."""
     try:
-        count = len(inspect.signature(partial).parameters)
-        starred = any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(partial).parameters.values())
+        parameters = list(inspect.signature(partial).parameters.values())
     except (TypeError, ValueError):
-        count, starred = arity + 1, False
-    whole: Callable[..., Any] = partial if starred or count > arity else lambda *operands: partial(*operands[:-1])
+        parameters = []
+    needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    with_out = len(needed) > arity or not parameters or any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    whole: Callable[..., Any] = partial if with_out else lambda *operands: partial(*operands[:-1])
 
     def rule(*operands_and_out: Any) -> Any:
         slope = whole(*operands_and_out)
-        if type(slope) is float and any(isinstance(x, (Value, Series, Dual)) for x in operands_and_out):
-            _check_constant(whole, operands_and_out, slope, f"partial {i + 1} of {name}")
+        if isinstance(slope, Real) or getattr(slope, "ndim", None) == 0:
+            slope = number(slope, name, "partials that give numbers or Values")
+            if any(isinstance(x, (Value, Series, Dual)) for x in operands_and_out):
+                _check_constant(whole, operands_and_out, slope, f"partial {i + 1} of {name}")
         return slope
 
     return rule
@@ -80,7 +87,11 @@ def _rule(partial: Callable[..., Any], i: int, arity: int, name: str) -> Callabl
 
 def _check_constant(partial: Callable[..., Any], operands_and_out: tuple[Any, ...], slope: float, what: str) -> None:
     """A float for Values is right only if it is always the same: else a function of math has lost the graph."""
-    elsewhere = [0.75 * float(x[0] if isinstance(x, Series) else x) + 0.1 for x in operands_and_out]
+    # Near by, so that it is the same branch of a condition.
+    elsewhere = []
+    for x in operands_and_out:
+        here = x.data if isinstance(x, Value) else float(x)
+        elsewhere.append(here if type(x) is float else here + 1e-3 * abs(here) + 1e-6)
     try:
         constant = partial(*elsewhere) == slope
     except (ArithmeticError, ValueError):

@@ -9,6 +9,7 @@ where the partials are series themselves and are needed up to k - 1 only: each c
 (Griewank and Walther, Evaluating derivatives, 2008, chapter 13.)
 """
 
+import operator
 from typing import Any
 
 from .ops import TABLE, Op, apply, log
@@ -43,6 +44,9 @@ class Series:
         for j in range(len(self.coefficients), k + 1):
             self.coefficients.append(self._next(j))
         return self.coefficients[k]
+
+    def __float__(self) -> float:
+        return float(self[0])
 
     def forget(self) -> None:
         """Let go of the series of this computation, which refer to one another."""
@@ -145,6 +149,11 @@ def _give_operators(cls: Any) -> None:
         setattr(cls, f"__{name}__", lambda a, b, op=op: cls._record(op, (a, b)))
         setattr(cls, f"__r{name}__", lambda a, b, op=op: cls._record(op, (b, a)))
     cls.__neg__ = lambda a: cls._record(TABLE["neg"], (a,))
+    cls.__abs__ = lambda a: cls._record(TABLE["abs"], (a,))
+    cls.__pos__ = lambda a: a
+    for name in ("lt", "le", "gt", "ge"):
+        compare = getattr(operator, name)
+        setattr(cls, f"__{name}__", lambda a, b, compare=compare: compare(float(a), float(b)))
 
 
 _give_operators(Series)
