@@ -90,7 +90,7 @@ class _Run:
                     "no data changed since)"
                 )
             by = [*fresh, *self.operands[count:]]
-            self._slopes = operands, [_backward([out], [1.0], by, symbolic) for out in outs]
+            self._slopes = operands, [_backward([out], [1.0], by, symbolic, stop=True) for out in outs]
         return self._slopes[1]
 
 

@@ -354,14 +354,19 @@ def _depending(order: Iterable[Value], on: Iterable[Value]) -> set[Value]:
     return found
 
 
-def _backward(outs: Sequence[Any], seeds: Sequence[Any], variables: Sequence[Value], symbolic: bool) -> list[Any]:
-    """Σ seed · ∂out/∂variable for each variable."""
+def _backward(
+    outs: Sequence[Any], seeds: Sequence[Any], variables: Sequence[Value], symbolic: bool, *, stop: bool = False
+) -> list[Any]:
+    """Σ seed · ∂out/∂variable for each variable. stop: what variables are computed from is no way to others."""
     order = topological(*(out for out in outs if isinstance(out, Value)))
     depending = _depending(order, variables)
     gradient: dict[Value, Any] = {}
     for out, seed in zip(outs, seeds, strict=True):
         if out in depending:
             gradient[out] = gradient[out] + seed if out in gradient else seed
+    if stop:
+        own = set(variables)
+        order = [node for node in order if node not in own]
     sweep(order, gradient, lambda node: _numbers(node, symbolic), depending, symbolic)
     return [gradient.get(variable, 0.0) for variable in variables]
 

@@ -392,6 +392,17 @@ def test_checkpoints_change_nothing(every):
     assert len(checkpoint(lambda a: [a, a * w])(x)) == 2
 
 
+def test_a_checkpoint_counts_no_way_twice():
+    """It uses a node from outside, and what that node is made of."""
+    w = Value(0.7)
+    inner = w * w
+    checkpoint(lambda x: inner * w * x)(Value(1.0)).backward()
+    assert w.grad == pytest.approx(3 * 0.7**2)
+    by_both = hessian(lambda p: checkpoint(lambda x: sin(p[0] * x) * p[1])(p[1]))([0.7, 1.5])
+    assert by_both[0] == pytest.approx(hessian(lambda p: sin(p[0] * p[1]) * p[1])([0.7, 1.5])[0], rel=1e-12)
+    assert by_both[0][1] == pytest.approx(by_both[1][0], rel=1e-12)
+
+
 def test_checkpoints_of_higher_orders_and_of_what_changes():
     def f(x):
         return x * tanh(x) ** 2
