@@ -111,8 +111,8 @@ def to_floats(op: Op, operands: tuple[Any, ...], method: Callable[..., Any], giv
 def no_grad() -> Iterator[None]:
     """A part of the program in which operations on Values give plain floats, and no graph.
 
-    It is for evaluating: as exact, and much faster. What is done with the floats obeys Python's rules: dividing one by 0
-    raises, and functions are `exp(v)`, since a float has no `v.exp()`. It may also stand above a function, as
+    It is for evaluating: as exact, and much faster. What is done with the floats obeys Python's rules: dividing by one
+    that is 0 raises, and functions are `exp(v)`, since a float has no `v.exp()`. It may also stand above a function, as
     `@no_grad()`. Functions that differentiate, as `grad`, do so inside of it too.
 
     >>> w = Value(3.0)
