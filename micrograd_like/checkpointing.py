@@ -1,12 +1,12 @@
 """`checkpoint`: a function whose graph is not kept but computed again, for long programs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .engine import Value
-from .ops import Op, same
-from .recording import recording_by
-from .transforms import _backward, flatten
+from .engine import Value, topological
+from .ops import Op, apply
+from .recording import mode, recording_by, to_floats
+from .transforms import backward, depending_on, flatten, like, sweep
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -16,82 +16,139 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     between them are kept, and the graph of one of them at a time.
 
     f: of numbers and Values, and lists, tuples and dicts of them, gives such; the same for the same arguments. It may
-    use Values from outside, as the weights of a model: they get their gradients.
+    use Values from outside, as the weights of a model: they get their gradients. Each number that it gives is one
+    operation `checkpoint` of a graph, with all these as operands, and costs one way back through f.
 
     What depends on no Value is a float. When a gradient goes back, raises RuntimeError if f then gives other numbers.
 
     >>> w = Value(0.5)
     >>> @checkpoint
-    ... def steps(x):
-    ...     for _ in range(1000):
+    ... def steps(x, count):
+    ...     for _ in range(int(count)):
     ...         x = (w * x).sin() + 1
     ...     return x
-    >>> y = steps(Value(0.1))
+    >>> y = steps(Value(0.1), count=1000)
     >>> y.backward()
     >>> f"{w.grad:.6f}"
     '1.637207'
     """
+    name = getattr(f, "__name__", "f")
 
-    def light(*args: Any) -> Any:
-        numbers, rebuild = flatten(args, f"the arguments of {getattr(f, '__name__', 'f')}")
-        run = _Run(f, numbers, rebuild)
+    @like(f)
+    def light(*args: Any, **named: Any) -> Any:
+        if mode.get() is to_floats:
+            return f(*args, **named)
+        where = f"the arguments of {name}"
+        parts = flatten(args, where), flatten(named, where)
+        (numbers, rebuild), (named_numbers, rebuild_named) = parts
+        count = len(numbers)
+
+        def call(numbers: list[Any]) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+            out = f(*rebuild(numbers[:count]), **rebuild_named(numbers[count:]))
+            return flatten(out, f"what {name} returned")
+
+        run = _Run(name, call, numbers + named_numbers)
         if not run.operands:
-            return run.rebuild_out(run.values)
-        return run.rebuild_out([Value._record(_Whole(run, i), run.operands) for i in range(len(run.values))])
+            return run.rebuild(run.values)
+        return run.rebuild([Value._record(_Whole(run, i), run.operands) for i in range(len(run.values))])
 
     return light
 
 
 class _Run:
-    """One call of a checkpointed function: its numbers, and what they depend on.
+    """One call of a checkpointed function: what it gave, and on what that depends.
 
-    operands: the Values among the arguments, then those from outside that the function used.
+    call: of numbers, in a list, gives numbers and how to put them together. operands: the Values among the numbers,
+    then those from outside that the function used; at: their data. values: the data of what it gave.
     """
 
-    def __init__(self, f: Callable[..., Any], numbers: list[Any], rebuild: Callable[[list[Any]], Any]):
-        self.f, self.rebuild, self.numbers = f, rebuild, numbers
-        self.given = [x for x in numbers if isinstance(x, Value)]
-        outs, self.rebuild_out, outside = self.record([Value(x.data) for x in self.given])
-        self.values = _data(outs)
-        self.operands = (*self.given, *outside)
-        self._slopes: tuple[tuple[Any, ...], list[list[Any]]] = (), []  # the operands, and ∂out/∂operand at them
+    def __init__(self, name: str, call: Callable[[list[Any]], Any], numbers: list[Any]):
+        self.name, self._call, self._numbers = name, call, numbers
+        given = [x for x in numbers if isinstance(x, Value)]
+        self._given = [x.data for x in given]
+        made: list[Any] = []
 
-    def record(self, fresh: list[Any]) -> tuple[list[Any], Callable[[list[Any]], Any], list[Value]]:
-        """Run f with these in the place of the given Values. Returns its outputs, and what it used from outside."""
-        known: dict[Value, None] = dict.fromkeys(fresh)
-        outside: dict[Value, None] = {}
-
-        def watch(op: Op, operands: tuple[Any, ...], method: Callable[..., Any], given: tuple[Any, ...]) -> Any:
-            out = method(*given)
-            if isinstance(out, Value) and out not in known:
-                known[out] = None
-                outside.update((x, None) for x in out.operands if isinstance(x, Value) and x not in known)
+        def watch(op: Op, operands: tuple[Any, ...], method: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+            out = method(*args)
+            made.append(out)
             return out
 
-        source = iter(fresh)
-        args = self.rebuild([next(source) if isinstance(x, Value) else x for x in self.numbers])
         with recording_by(watch):
-            out = self.f(*args)
-        outs, rebuild_out = flatten(out, f"what {getattr(self.f, '__name__', 'f')} returned")
-        outside.update((x, None) for x in outs if isinstance(x, Value) and x not in known)
-        return outs, rebuild_out, list(outside)
+            fresh, outs, self.rebuild = self._again()
+        own = {*fresh, *made}
+        outside: dict[Value, None] = {}
+        for used in (*(node.operands for node in made if isinstance(node, Value)), outs):
+            for x in used:
+                if x not in own and isinstance(x, Value):
+                    outside[x] = None
+        self.values = _data(outs)
+        self.operands = (*given, *outside)
+        self.at = tuple(x.data for x in self.operands)
+        self._slopes: tuple[tuple[Any, ...], dict[int, list[Any]]] = (), {}
 
-    def slopes(self, operands: tuple[Any, ...]) -> list[list[Any]]:
-        """∂out/∂operand for each output, computed anew unless it was for the same operands. Values if these are."""
-        if self._slopes[0] != operands:
-            symbolic = any(isinstance(x, Value) for x in operands)
-            count = len(self.given)
-            fresh = [same(x) if isinstance(x, Value) else Value(x) for x in operands[:count]]
-            outs, _, _ = self.record(fresh)
-            if _data(outs) != self.values:
-                raise RuntimeError(
-                    f"checkpoint: {getattr(self.f, '__name__', 'f')} gave {_data(outs)!r:.80} now, and "
-                    f"{self.values!r:.80} when it was called; it has to give the same each time (no random numbers, "
-                    "no data changed since)"
-                )
-            by = [*fresh, *self.operands[count:]]
-            self._slopes = operands, [_backward([out], [1.0], by, symbolic, stop=True) for out in outs]
-        return self._slopes[1]
+    def _again(self) -> tuple[list[Value], list[Any], Callable[[list[Any]], Any]]:
+        """Call the function with fresh Values in the place of the given ones: these, what it gave, and its shape."""
+        fresh = [Value(x) for x in self._given]
+        source = iter(fresh)
+        return fresh, *self._call([next(source) if isinstance(x, Value) else x for x in self._numbers])
+
+    def _graph(self) -> tuple[list[Value], list[Any]]:
+        """What stands for the operands in a graph of the function, and its outputs there."""
+        with recording_by(None):
+            fresh, outs, _ = self._again()
+        values = _data(outs)
+        if repr(values) != repr(self.values):  # nan is not equal to itself
+            raise RuntimeError(
+                f"checkpoint: {self.name} gave {values!r:.80} now, and {self.values!r:.80} when it was called; it "
+                "has to give the same each time (no random numbers, no data changed since)"
+            )
+        return [*fresh, *self.operands[len(fresh) :]], outs
+
+    def value(self, operands: tuple[float, ...], i: int) -> float:
+        """Output i at these operands."""
+        if operands == self.at:
+            return self.values[i]
+        by, outs = self._graph()
+        at: float = _replay(outs[i], by, operands)[1].get(outs[i], outs[i])
+        return at
+
+    def slopes(self, operands: tuple[Any, ...], i: int) -> list[Any]:
+        """∂output i/∂operand at these operands; numbers as these are."""
+        if self._slopes[0] != operands or i not in self._slopes[1]:
+            by, outs = self._graph()
+            self._slopes = operands, {k: self._slopes_of(out, by, operands) for k, out in enumerate(outs)}
+        slopes = self._slopes[1].pop(i)  # backward asks once for each output
+        if not self._slopes[1]:
+            self._slopes = (), {}
+        return slopes
+
+    def _slopes_of(self, out: Any, by: list[Value], operands: tuple[Any, ...]) -> list[Any]:
+        if not isinstance(out, Value):
+            return [0.0] * len(by)
+        if operands == self.at:
+            return backward([out], [1.0], by, symbolic=False, order=topological(out, without=by))
+        order, numbers = _replay(out, by, operands)
+        gradient: dict[Value, Any] = {out: 1.0}
+        sweep(order, gradient, lambda node: (*_operands(node, numbers), numbers[node]), depending_on(by, order))
+        return [gradient.get(x, 0.0) for x in by]
+
+
+def _replay(out: Any, by: list[Value], operands: tuple[Any, ...]) -> tuple[list[Value], dict[Any, Any]]:
+    """The graph of out down to `by`, and the number of each node in it if `by` had those of the operands."""
+    numbers: dict[Any, Any] = dict(zip(by, operands, strict=True))
+    order = topological(out, without=by) if isinstance(out, Value) else []
+    for node in order:
+        if node.op is None:
+            numbers[node] = node.data
+        else:
+            at = _operands(node, numbers)
+            plain = all(type(x) is float for x in at)
+            numbers[node] = node.op.value(*at) if plain else apply(node.op, tuple(at))
+    return order, numbers
+
+
+def _operands(node: Value, numbers: dict[Any, Any]) -> list[Any]:
+    return [numbers[x] if isinstance(x, Value) else x for x in node.operands]
 
 
 def _data(outs: list[Any]) -> list[float]:
@@ -104,28 +161,34 @@ class _Whole(Op):
     __slots__ = ("_i", "_run")
 
     def __init__(self, run: _Run, i: int):
-        super().__init__("checkpoint", lambda *operands: run.values[i], ())
+        super().__init__("checkpoint", lambda *operands: run.value(operands, i), ())
         self._run, self._i = run, i
         self.arity = len(run.operands)
         self.passes = (True,) * self.arity
-        self.partials = self.written = _Partials(run, i)  # type: ignore[assignment]
+        self.at_once = True
+        self.text = f"checkpoint({', '.join(f'{{{k}}}' for k in range(self.arity))})"
+        each: Any = _Each(self.arity, lambda k: lambda *at: run.slopes(at[:-1], i)[k])
+        self.partials = self.series = each
+        self.written = ()  # its formulas would be as long as the function
+
+    def slopes_at(self, at: Sequence[Any], by: Sequence[int]) -> list[Any]:
+        slopes = self._run.slopes(tuple(at[:-1]), self._i)
+        return [slopes[k] for k in by]
 
     def __reduce__(self) -> Any:
-        raise TypeError("what a checkpointed function gave cannot be pickled or copied: the function would be lost")
+        raise TypeError("what a checkpointed function gave cannot be pickled: the function would be lost")
 
 
-class _Partials:
+class _Each(Sequence[Callable[..., Any]]):
     """As a tuple of functions, without a function for each of what may be thousands of weights."""
 
-    __slots__ = ("i", "run")
-
-    def __init__(self, run: _Run, i: int):
-        self.run, self.i = run, i
+    def __init__(self, count: int, make: Callable[[int], Callable[..., Any]]):
+        self._count, self._make = count, make
 
     def __len__(self) -> int:
-        return len(self.run.operands)
+        return self._count
 
-    def __getitem__(self, k: int) -> Callable[..., Any]:
-        if k >= len(self):
+    def __getitem__(self, k: Any) -> Any:
+        if k >= self._count:
             raise IndexError(k)
-        return lambda *operands_and_out: self.run.slopes(operands_and_out[:-1])[self.i][k]
+        return self._make(k)

@@ -10,6 +10,7 @@ from the table in `ops`; nothing here knows any particular operation.
 """
 
 from _thread import RLock
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from .number import Number, operators
@@ -36,9 +37,10 @@ class Value(Number):
     # A node is plain data: no closure and no reference cycle, so a graph is freed as soon as its
     # root is dropped. The garbage collector's work grows with the number of containers, so the operands
     # are no tuple if they can do without: (_a, _b) is (Value, None), (Value, Value) or (Value, float),
-    # a float being a constant; for any other operation it is (None, tuple of operands), for a leaf
-    # (None, None). _mark belongs to `topological`. __dict__ takes the name and whatever else users set.
-    __slots__ = ("__dict__", "__weakref__", "_a", "_b", "_data", "_grad", "_mark", "op")
+    # a float being a constant; for any other operation, as those whose partials are read at once, it is
+    # (None, tuple of operands), for a leaf (None, None). _mark belongs to `topological`, _flow to
+    # `adjoints`. __dict__ takes the name and whatever else users set.
+    __slots__ = ("__dict__", "__weakref__", "_a", "_b", "_data", "_flow", "_grad", "_mark", "op")
 
     op: Op | None  # the row of the table that made this node; None for a leaf
     name: str = ""
@@ -83,8 +85,10 @@ class Value(Number):
 
     def partials(self) -> tuple[float, ...]:
         """∂self/∂operand for each operand, at the data it was recorded with: the numbers on the edges of the graph."""
-        numbers = tuple(x._data if isinstance(x, Value) else x for x in self.operands)
-        return tuple(partial(*numbers, self._data) for partial in self.op.partials) if self.op else ()
+        if self.op is None:
+            return ()
+        at = [x._data if isinstance(x, Value) else x for x in self.operands]
+        return tuple(self.op.slopes_at((*at, self._data), range(self.op.arity)))
 
     def backward(self) -> None:
         """Compute ∂self/∂node for every node that `self` was computed from.
@@ -95,37 +99,7 @@ class Value(Number):
         The derivative is taken at the data with which the graph was recorded: after changing the data of a node,
         record it anew. Threads may call it on graphs that share leaves; one of them computes at a time.
         """
-        with _walking:
-            order = topological(self)
-            for node in order:
-                if node.op is not None:
-                    node._grad = 0.0
-            self._grad += 1.0
-            # Operands come before results in `order`, so in reverse every node has received all its
-            # contributions by the time it passes them on.
-            for node in reversed(order):
-                op = node.op
-                if op is None:
-                    continue
-                a, b, out, grad = node._a, node._b, node._data, node._grad
-                if b is None:
-                    a._grad += op.partials[0](a._data, out) * grad
-                elif type(b) is float:
-                    a._grad += op.partials[0](a._data, b, out) * grad
-                elif a is None:
-                    numbers = [x._data if isinstance(x, Value) else x for x in b]
-                    for x, partial in zip(b, op.partials, strict=True):
-                        if isinstance(x, Value):
-                            x._grad += partial(*numbers, out) * grad
-                elif op.slopes:
-                    slope_a, slope_b = op.slopes
-                    a._grad += slope_a * grad
-                    b._grad += slope_b * grad
-                else:
-                    by_a, by_b = op.partials
-                    x, y = a._data, b._data
-                    a._grad += by_a(x, y, out) * grad
-                    b._grad += by_b(x, y, out) * grad
+        adjoints(topological(self), ((self, 1.0),), into_grads=True)
 
     def _backward(self) -> None:
         """The chain rule at this node alone, as micrograd has it: add to the gradients of its operands."""
@@ -151,22 +125,89 @@ class Value(Number):
         node._grad = 0.0
         node.op = op
         node._mark = None
-        if isinstance(operands[0], Value) and op.arity <= 2:
+        if isinstance(operands[0], Value) and not op.at_once:
             node._a, node._b = operands if op.arity == 2 else (*operands, None)
         else:
             node._a, node._b = None, operands
         return node
 
 
-def topological(*roots: Value) -> list[Value]:
+def adjoints(
+    order: Sequence[Value],
+    seeds: Iterable[tuple[Value, float]],
+    by: Sequence[Value] = (),
+    *,
+    into_grads: bool = False,
+) -> list[float]:
+    """Σ seed · ∂root/∂node for each node in `by`: the chain rule in floats. Touches no `grad` unless told to.
+
+    order: what gradients go back through, operands before results; nodes in `by` that are not there pass nothing on.
+    seeds: (root, seed). into_grads: put the derivatives by all nodes into `grad`, as `backward` says.
+    """
+    with _walking:
+        # A partial may run a program that sweeps over the same nodes, as that of a checkpoint does.
+        kept = [(node, getattr(node, "_flow", 0.0)) for node in (*order, *by)] if _sweeping else []
+        _sweeping.append(order)
+        try:
+            for node in by:
+                node._flow = 0.0
+            for node in order:
+                node._flow = 0.0
+            for root, seed in seeds:
+                root._flow += seed
+            # Operands come before results in `order`, so in reverse every node has received all its
+            # contributions by the time it passes them on.
+            for node in reversed(order):
+                op = node.op
+                if op is None:
+                    if into_grads:
+                        node._grad += node._flow
+                    continue
+                a, b, out, flow = node._a, node._b, node._data, node._flow
+                if into_grads:
+                    node._grad = flow
+                if b is None:
+                    a._flow += op.partials[0](a._data, out) * flow
+                elif type(b) is float:
+                    a._flow += op.partials[0](a._data, b, out) * flow
+                elif a is None:
+                    if not op.at_once:
+                        x, y = b  # a constant and a node
+                        y._flow += op.partials[1](x, y._data, out) * flow
+                        continue
+                    through = [i for i, x in enumerate(b) if op.passes[i] and isinstance(x, Value)]
+                    at = [x._data if isinstance(x, Value) else x for x in b]
+                    for i, slope in zip(through, op.slopes_at((*at, out), through), strict=True):
+                        b[i]._flow += slope * flow
+                elif op.slopes:
+                    slope_a, slope_b = op.slopes
+                    a._flow += slope_a * flow
+                    b._flow += slope_b * flow
+                else:
+                    by_a, by_b = op.partials
+                    x, y = a._data, b._data
+                    a._flow += by_a(x, y, out) * flow
+                    b._flow += by_b(x, y, out) * flow
+            return [node._flow for node in by]
+        finally:
+            _sweeping.pop()
+            for node, flow in kept:
+                node._flow = flow
+
+
+def topological(*roots: Value, without: Iterable[Value] = ()) -> list[Value]:
     """Every node the roots were computed from and the roots, once each, operands before results.
 
-    The order is the same in every run: first operands first. Linear in the number of edges, no recursion.
+    without: nodes that are left out, with what only they were computed from. The order is the same in every run: first
+    operands first. Linear in the number of edges, no recursion.
     """
     order: list[Value] = []
     path: list[Value] = []  # from a root down to where the walk is
+    rest: list[tuple[tuple[Any, ...], Iterator[Any]]] = []  # of long tuples on the path: what is not looked at yet
     seen = object()  # put on the nodes themselves: a set of them would cost more than the rest of the walk
     with _walking:
+        for root in without:
+            root._mark = seen
         for root in roots:
             node: Any = root
             while True:
@@ -178,7 +219,14 @@ def topological(*roots: Value) -> list[Value]:
                     break
                 b = path[-1]._b
                 if type(b) is tuple:
-                    b = next((x for x in b if isinstance(x, Value) and x._mark is not seen), None)
+                    if len(b) > 3:  # go on where the last look ended: there may be thousands
+                        if not rest or rest[-1][0] is not b:
+                            rest.append((b, iter(b)))
+                        b = next((x for x in rest[-1][1] if isinstance(x, Value) and x._mark is not seen), None)
+                        if b is None:
+                            rest.pop()
+                    else:
+                        b = next((x for x in b if isinstance(x, Value) and x._mark is not seen), None)
                 if b is None or type(b) is float or b._mark is seen:
                     order.append(path.pop())
                     node = None
@@ -188,6 +236,7 @@ def topological(*roots: Value) -> list[Value]:
 
 
 _walking = RLock()  # one thread at a time marks nodes and adds to gradients
+_sweeping: list[Sequence[Value]] = []  # the orders of the sweeps that run now, inside of one another
 
 
 for _name, _attribute in operators(Value).items():

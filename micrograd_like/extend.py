@@ -7,7 +7,7 @@ from typing import Any
 
 from .engine import Value
 from .ops import TABLE, apply, number, row
-from .series import Dual, Series
+from .series import Series
 
 _own: set[str] = set()  # the names of the rows that `custom` made: those it may replace
 
@@ -78,7 +78,7 @@ def _rule(partial: Callable[..., Any], i: int, arity: int, name: str) -> Callabl
         slope = whole(*operands_and_out)
         if isinstance(slope, Real) or getattr(slope, "ndim", None) == 0:
             slope = number(slope, name, "partials that give numbers or Values")
-            if any(isinstance(x, (Value, Series, Dual)) for x in operands_and_out):
+            if any(isinstance(x, (Value, Series)) for x in operands_and_out):
                 _check_constant(whole, operands_and_out, slope, f"partial {i + 1} of {name}")
         return slope
 

@@ -38,7 +38,9 @@ class Number:
     # What the node class has: its slots, and what `operators` makes. Only type checkers see this.
     if TYPE_CHECKING:
         _data: float
+        _flow: float
         _grad: float
+        _mark: Any
         _a: Any
         _b: Any
         op: Op | None
@@ -336,7 +338,7 @@ def operators(cls: Any, wrap: Wrap | None = None) -> dict[str, Any]:
         """The recorder of each operation, made when it is first needed: users may add operations."""
 
         def __missing__(self, op: Op) -> Callable[..., Any]:
-            plain = unary(op) if op.arity == 1 else binary(op, cls._record) if op.arity == 2 else n_ary(op)
+            plain = n_ary(op) if op.at_once else unary(op) if op.arity == 1 else binary(op, cls._record)
             recorder: Callable[..., Any] = made(plain, op)
             self[op] = recorder
             return recorder

@@ -10,10 +10,13 @@ How a row is written:
 * ``partials`` holds one function for each operand, ``(*operands, out) -> ∂out/∂operand``. They use only
   arithmetic and the functions of this module, so they work on floats, on graph nodes (which makes the
   gradient a graph itself) and on whatever else can be recorded. A constant one is written as the number;
-  where all of them are, `slopes` holds the numbers; `passes` says which are not the number 0. A formula that
-  would lose digits where it cancels (1 - tanh² far from 0) is replaced by one that does not (sech²).
+  where all of them are, `slopes` holds the numbers. Where it is the number 0, no gradient passes to the operand,
+  not even an infinite one: `passes` says where one does. A formula that would lose digits where it cancels
+  (1 - tanh² far from 0) is replaced by one that does not (sech²).
 * ``written`` holds those partials, by the operand's number, that a person writes in another way (1 - out², for
   tanh): derivations are written with them, and a test holds them to be the same functions.
+* ``series`` holds, in the same way, those that power series need in another form: theirs have to be made of finitely
+  many series, partials of partials included (not out / b, for that makes out / b / b).
 * ``text`` and ``latex`` are templates with ``{0}``, ``{1}``, … for the operands; ``precedence`` says how tightly
   they bind, ``commutative`` that their order does not matter.
 
@@ -22,7 +25,7 @@ Adding an operation is adding a row; `tests/test_ops.py` then checks it in every
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf, nan
 from numbers import Real
 from typing import Any
@@ -39,6 +42,7 @@ class Op:
 
     __slots__ = (
         "arity",
+        "at_once",
         "commutative",
         "domain",
         "latex",
@@ -46,6 +50,7 @@ class Op:
         "partials",
         "passes",
         "precedence",
+        "series",
         "slopes",
         "symbol",
         "text",
@@ -66,12 +71,14 @@ class Op:
         commutative: bool = False,
         domain: str = "",
         written: dict[int, Callable[..., Any]] | None = None,
+        series: dict[int, Callable[..., Any]] | None = None,
     ):
         operands = ", ".join(f"{{{i}}}" for i in range(len(partials)))
         self.name = name
         self.value = value
         self.partials = tuple(p if callable(p) else _constant(p) for p in partials)
-        self.passes = tuple(callable(p) or p != 0.0 for p in partials)
+        self.passes: Sequence[bool] = tuple(callable(p) or p != 0.0 for p in partials)
+        self.at_once = len(partials) > 2 or not all(self.passes)  # read by `slopes_at`, not one by one: it is rare
         numbers = tuple(p for p in partials if not callable(p))
         self.slopes = numbers if len(numbers) == len(partials) else ()
         self.arity = len(partials)
@@ -82,15 +89,21 @@ class Op:
         self.precedence = precedence
         self.commutative = commutative
         self.domain = domain
-        self.written: tuple[Callable[..., Any], ...] = tuple(
-            (written or {}).get(i, partial) for i, partial in enumerate(self.partials)
-        )
+        self.written = self._instead(written)
+        self.series = self._instead(series)
+
+    def _instead(self, others: dict[int, Callable[..., Any]] | None) -> tuple[Callable[..., Any], ...]:
+        return tuple((others or {}).get(i, partial) for i, partial in enumerate(self.partials))
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"
 
     def __reduce__(self) -> Any:
         return _row, (self.name,)  # a pickle names the row and never carries code
+
+    def slopes_at(self, at: Sequence[Any], by: Sequence[int]) -> Sequence[Any]:
+        """∂out/∂operand for the operands `by`, at (*operands, out)."""
+        return [self.partials[i](*at) for i in by]
 
     def check(self, numbers: tuple[float, ...], names: tuple[str, ...] = ()) -> None:
         """Raise `DomainError` if `value(*numbers)` came out as nan although no operand was nan.
@@ -331,6 +344,7 @@ div = row(
     lambda a, b, out: -div(out, b),
     symbol="/", text="{0} / {1}", latex=r"\frac{{{0}}}{{{1}}}", precedence=2,
     written={1: lambda a, b, out: -div(a, pow_(b, 2.0))},
+    series={1: lambda a, b, out: -(out * div(1.0, b))},
 )  # fmt: skip
 neg = row("neg", operator.neg, -1.0, text="-{0}", latex="-{0}", precedence=3)
 
@@ -363,6 +377,12 @@ def _lowered_power(a: Any, b: Any) -> Any:
     return pow_(a, b - 1.0)
 
 
+def _pow_by_base_in_series(a: Any, b: Any, out: Any) -> Any:
+    """The same without powers of powers, unless they end: x³, 3 x², 6 x, 6."""
+    ends = type(b) is float and 0.0 <= b <= 64.0 and b % 1.0 == 0.0
+    return _pow_by_base(a, b, out) if ends or float(a) == 0.0 else out * b * div(1.0, a)
+
+
 pow_ = row(
     "pow", _pow,
     _pow_by_base,
@@ -373,6 +393,7 @@ pow_ = row(
         0: lambda a, b, out: b * _lowered_power(a, b),
         1: lambda a, b, out: out * (log_or_nan if type(a) is float else log)(a),
     },
+    series={0: _pow_by_base_in_series},
 )  # fmt: skip
 
 # ---- exponentials and logarithms ------------------------------------------------------------------
@@ -486,6 +507,7 @@ sigmoid = row(
     lambda a, out: out * sigmoid(-a),
     latex=r"\sigma({0})",
     written={0: lambda a, out: out * (1.0 - out)},
+    series={0: lambda a, out: out * sigmoid_of_difference(0.0, a)},  # not sigmoid(-a), whose partial has -(-a)
 )  # fmt: skip
 softplus = row("softplus", _softplus, lambda a, out: sigmoid(a))
 logaddexp = row(
@@ -502,9 +524,10 @@ erf = row(
 )  # fmt: skip
 hypot = row(
     "hypot", math.hypot,
-    lambda a, b, out: div(a, out),
-    lambda a, b, out: div(b, out),
+    lambda a, b, out: share(a, b),  # the derivative of a / out would be 1 / out - a² / out³, which cancels
+    lambda a, b, out: share(b, a),
     latex=r"\sqrt{{{0}^2 + {1}^2}}", commutative=True,
+    written={0: lambda a, b, out: div(a, out), 1: lambda a, b, out: div(b, out)},
 )  # fmt: skip
 relu = row("relu", lambda a: a if a > 0.0 or a != a else 0.0, lambda a, out: step(a), symbol="ReLU")
 leaky_relu = row(
@@ -549,6 +572,12 @@ sigmoid_of_difference = row(
     lambda a, b, out: out * sigmoid_of_difference(b, a),
     lambda a, b, out: -(out * sigmoid_of_difference(b, a)),
     text="sigmoid({0} - {1})", latex=r"\sigma({0} - {1})", public=False,
+)  # fmt: skip
+share = row(  # a / hypot(a, b)
+    "share", lambda a, b: _div(a, math.hypot(a, b)),
+    lambda a, b, out: div(share(b, a) * share(b, a), hypot(a, b)),
+    lambda a, b, out: -div(out * share(b, a), hypot(a, b)),
+    text="cos(atan2({1}, {0}))", latex=r"\cos(\operatorname{{atan2}}({1}, {0}))", public=False,
 )  # fmt: skip
 log_or_nan = row(
     "log_or_nan", _quiet_log(math.log), lambda a, out: div(1.0, a),

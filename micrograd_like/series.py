@@ -12,15 +12,13 @@ where the partials are series themselves and are needed up to k - 1 only: each c
 import operator
 from typing import Any
 
-from .ops import TABLE, Op, apply, log
+from .ops import TABLE, Op, apply
 
 Made = dict[Any, "Series"]
 
-_SMALL = (0.0, 1.0, 2.0, 3.0, 4.0)  # exponents whose partials end soon by themselves: x⁴, 4 x³, 12 x², 24 x, 24
-
 
 class Series:
-    """A number that depends on t. `series[k]` is its coefficient of t^k: a float, or a Value if some of them are.
+    """A number that depends on t. `series[k]` is its coefficient of t^k.
 
     coefficients: the known ones; of a variable all others are 0.
     made: the series of one computation by operation and operands. Partials use one another's, as those of tanh and
@@ -61,10 +59,9 @@ class Series:
         if k == 0:
             return apply(op, tuple(x[0] if isinstance(x, Series) else x for x in self.operands))
         if not self.partials:
-            self.partials = [
-                partial if not callable(partial) else partial(*self.operands, self) for partial in self._rules(op)
-            ]
-        total: Any = 0.0
+            rules = zip(op.series, op.passes, strict=True)
+            self.partials = [rule(*self.operands, self) if passes else 0.0 for rule, passes in rules]
+        total = 0.0
         for x, partial in zip(self.operands, self.partials, strict=True):
             if not isinstance(x, Series):
                 continue
@@ -76,38 +73,9 @@ class Series:
                 total = total + x[k] * partial
         return total
 
-    def _rules(self, op: Op) -> list[Any]:
-        """The partials of an operation, in a form that does not go on for ever."""
-        a, b = (*self.operands, None)[:2]
-        if op is TABLE["div"]:  # not out / b, whose partial would be out / b / b
-            return [*op.partials[:1], lambda a, b, out: -(out * (1.0 / b))]
-        if op is TABLE["pow"] and isinstance(a, Series) and not (b in _SMALL or float(a[0]) == 0.0):
-            # Not b a^(b-1), whose partial has a^(b-2); nor the case that 0 makes in the other.
-            return [lambda a, b, out: out * b * (1.0 / a), op.partials[1] if float(a[0]) < 0.0 else _by_exponent]
-        return [partial if passes else 0.0 for partial, passes in zip(op.partials, op.passes, strict=True)]
 
-
-def _by_exponent(a: Any, b: Any, out: Any) -> Any:
-    return out * log(a)
-
-
-def series(op: Op, operands: tuple[Any, ...], made: Made, known: list[Any]) -> Series:
+def series(op: Op, operands: tuple[Any, ...], made: Made, known: list[float]) -> Series:
     """The series of an operation on others and on constants, of which these coefficients are known."""
-    first = operands[0]
-    if op is TABLE["neg"] and isinstance(first, Series) and first.op is op:
-        return first.operands[0]  # type: ignore[no-any-return]  # or -a would have no end, in sigmoid(-a)
-    if (
-        op is TABLE["pow"]
-        and isinstance(first, Series)
-        and type(b := operands[1]) is float
-        and 4.0 < b <= 64.0
-        and b % 1.0 == 0.0
-    ):
-        half = series(op, (first, b // 2.0), made, [])  # its derivatives beyond the b-th are 0, and not nearly so
-        square = Series._record(TABLE["mul"], (half, half))
-        product = Series._record(TABLE["mul"], (square, first)) if b % 2.0 else square
-        product.coefficients = product.coefficients or known
-        return product
     key = op, *(x if type(x) is float else id(x) for x in operands)
     found = made.get(key)
     if found is None:
@@ -120,30 +88,8 @@ def is_zero(x: Any) -> bool:
     return type(x) is float and x == 0.0
 
 
-class Dual:
-    """A number and its derivative along a direction: a series that ends there, computed at once and so much quicker."""
-
-    __slots__ = ("tangent", "value")
-
-    def __init__(self, value: float, tangent: float):
-        self.value = value
-        self.tangent = tangent
-
-    @staticmethod
-    def _record(op: Op, operands: tuple[Any, ...]) -> "Dual":
-        numbers = [x.value if type(x) is Dual else x for x in operands]
-        value = op.value(*numbers)
-        tangent = 0.0
-        for x, partial, passes in zip(operands, op.partials, op.passes, strict=True):
-            if passes and type(x) is Dual and x.tangent:
-                tangent += partial(*numbers, value) * x.tangent
-        return Dual(value, tangent)
-
-    def __float__(self) -> float:
-        return self.value
-
-
-def _give_operators(cls: Any) -> None:
+def _give_operators() -> None:
+    cls: Any = Series
     for name in ("add", "sub", "mul", "truediv", "pow"):
         op = TABLE["div" if name == "truediv" else name]
         setattr(cls, f"__{name}__", lambda a, b, op=op: cls._record(op, (a, b)))
@@ -156,5 +102,4 @@ def _give_operators(cls: Any) -> None:
         setattr(cls, f"__{name}__", lambda a, b, compare=compare: compare(float(a), float(b)))
 
 
-_give_operators(Series)
-_give_operators(Dual)
+_give_operators()

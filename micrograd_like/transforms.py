@@ -9,7 +9,7 @@ so that they nest.
 
 >>> from micrograd_like import sin
 >>> grad(sin)(0.0), grad(grad(sin))(0.0), derivative(sin, 3)(0.0)
-(1.0, -0.0, -1.0)
+(1.0, 0.0, -1.0)
 >>> value_and_grad(lambda p: p["a"] * p["x"][0] ** 2 + p["x"][1])({"a": 2.0, "x": [3.0, 1.0]})
 (19.0, {'a': 9.0, 'x': [12.0, 1.0]})
 """
@@ -20,11 +20,11 @@ from operator import index
 from threading import Lock
 from typing import Any, Self
 
-from .engine import Value, topological
+from .engine import Value, adjoints, topological
 from .number import differentiated
 from .ops import number, same
 from .recording import check_backward, mode, recording_by, to_floats
-from .series import Dual, Made, Series, is_zero, series
+from .series import Made, Series, is_zero, series
 
 Function = Callable[..., Any]
 
@@ -43,7 +43,7 @@ def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """
     both = value_and_grad(f, argnums)
 
-    @_like(f)
+    @like(f)
     def gradient(*args: Any, **named: Any) -> Any:
         return both(*args, **named)[1]
 
@@ -56,11 +56,11 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     What `scipy.optimize.minimize(value_and_grad(f), x0, jac=True)` asks for.
     """
 
-    @_like(f)
+    @like(f)
     def value_and_gradient(*args: Any, **named: Any) -> tuple[Any, Any]:
         with _Call(f, args, named, argnums) as call:
             out = call.single("value_and_grad and grad need one number; jacobian takes several")
-            (gradients,) = [_backward([out], [1.0], call.variables, call.symbolic)]
+            gradients = backward([out], [1.0], call.variables, call.symbolic, call.order)
         return call.result(out), call.by_argument(gradients)
 
     return value_and_gradient
@@ -86,7 +86,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         seeds = _aligned(cotangent, call.out, "the cotangent", f"what {call.name} returned")
         symbolic = call.symbolic or any(isinstance(seed, Value) for seed in seeds)
-        gradients = _backward(outs, seeds, call.variables, symbolic)
+        gradients = backward(outs, seeds, call.variables, symbolic)
         return tuple(call.by_argument(gradients, symbolic))
 
     return rebuild([call.result(x) for x in outs]), pullback
@@ -100,12 +100,12 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     of the argument, whichever is less.
     """
 
-    @_like(f)
+    @like(f)
     def jacobian_of(*args: Any, **named: Any) -> Any:
         with _Call(f, args, named, argnums) as call:
             outs, rebuild = call.outputs()
             if call.symbolic or not _is_cheaper_forward(outs, call):
-                rows = [_backward([out], [1.0], call.variables, call.symbolic) for out in outs]
+                rows = [backward([out], [1.0], call.variables, call.symbolic) for out in outs]
             else:
                 columns = [_forward(call.order, {v: 1.0}, call.symbolic) for v in call.variables]
                 rows = [[_tangent(column, out) for column in columns] for out in outs]
@@ -126,27 +126,29 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """The Hessian of f by its first argument, times a direction: the derivative of grad(f) along the tangents.
 
-    primals, tangents: as for `jvp`. The result has the shape of the first argument. It goes forward through the graph
-    with the tangents, and back with gradients and their derivatives at once, at the price of a few gradients.
+    primals, tangents: as for `jvp`. The result has the shape of the first argument. It is the gradient of the
+    derivative along the tangents, at the price of a few gradients.
     """
     with _Call(f, _tuple(primals), {}, range(len(primals))) as call:
         out = call.single("hvp needs one number")
-        products = _second(call, out, [call.directions(tangents)])[0]
-        return call.by_argument(products)[0]
+        along = call.directions(tangents)
+        tangent = _tangent(_forward(call.order, along, symbolic=True), out)
+        return call.by_argument(backward([tangent], [1.0], call.variables, call.symbolic))[0]
 
 
 def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The function that gives the second derivatives of f by every pair of numbers in the argument.
 
     It has the shape of the argument, with that shape again in the place of each number; of a numpy array of shape (n,)
-    it is one of shape (n, n). The graph is recorded once, and gone through once for each number.
+    it is one of shape (n, n). The gradient is recorded once, and gone back through once for each number.
     """
 
-    @_like(f)
+    @like(f)
     def hessian_of(*args: Any, **named: Any) -> Any:
         with _Call(f, args, named, argnums) as call:
             out = call.single("hessian needs one number")
-            rows = _second(call, out, [{v: 1.0} for v in call.variables])
+            slopes = backward([out], [1.0], call.variables, symbolic=True)
+            rows = [backward([slope], [1.0], call.variables, call.symbolic) for slope in slopes]
         blocks = tuple(
             tuple(
                 rebuild([inner([call.result(x) for x in part]) for part in (list(call.split(row))[j] for row in own)])
@@ -174,10 +176,10 @@ def derivative(f: Function, n: int = 1) -> Function:
             out = call.single("derivative needs one number")
             if len(call.variables) != 1 or call.arguments[0][1] is not _alone:
                 raise TypeError(f"derivative is of functions of one number, not of {type(x).__name__}; use grad")
-            if call.by_graph:
+            if call.symbolic:
                 nested: Any = out
                 for _ in range(n):
-                    (nested,) = _backward([nested], [1.0], call.variables, symbolic=True)
+                    (nested,) = backward([nested], [1.0], call.variables, symbolic=True)
                 return call.result(nested)
             if n == 0:
                 return call.result(out)
@@ -211,11 +213,11 @@ def gradients(loss: Value, wrt: Any) -> Any:
     for node in nodes:
         if not isinstance(node, Value):
             raise TypeError(f"wrt should hold Values of the graph, not the number {node!r}")
-    found = _backward([loss], [1.0], nodes, symbolic=True)
+    found = backward([loss], [1.0], nodes, symbolic=True)
     return rebuild([x if isinstance(x, Value) else Value(x) for x in found])
 
 
-def _like(f: Function) -> Callable[[Function], Function]:
+def like(f: Function) -> Callable[[Function], Function]:
     """Gives the function that differentiates f its signature and its name."""
     return wraps(f, assigned=("__module__", "__name__", "__qualname__"), updated=())
 
@@ -270,13 +272,9 @@ class _Call:
         except BaseException:
             self.__exit__()
             raise
-        own = set(self.variables)
-        self.symbolic = any(isinstance(x, Value) for numbers, _ in self.arguments for x in numbers) or any(
-            node in differentiated and node not in own for node in self.order
-        )
-        # A series cannot be put into a whole function, only Values can.
-        self.by_graph = self.symbolic or any(
-            node.op is not None and node.op.name == "checkpoint" for node in self.order
+        outer = differentiated.difference(self.variables)
+        self.symbolic = any(isinstance(x, Value) for numbers, _ in self.arguments for x in numbers) or (
+            bool(outer) and not outer.isdisjoint(self.order)
         )
         return self
 
@@ -346,28 +344,37 @@ def _numbers(node: Value, symbolic: bool) -> tuple[Any, ...]:
     return (*(x.data if isinstance(x, Value) else x for x in node.operands), node.data)
 
 
-def _depending(order: Iterable[Value], on: Iterable[Value]) -> set[Value]:
-    found = set(on)
+def depending_on(some: Iterable[Value], order: Iterable[Value]) -> set[Value]:
+    """These nodes, and those of the order that were computed from them."""
+    found = set(some)
     for node in order:
-        if node.op is not None and any(isinstance(x, Value) and x in found for x in node.operands):
+        if not found.isdisjoint(node.operands):
             found.add(node)
     return found
 
 
-def _backward(
-    outs: Sequence[Any], seeds: Sequence[Any], variables: Sequence[Value], symbolic: bool, *, stop: bool = False
+def backward(
+    outs: Sequence[Any],
+    seeds: Sequence[Any],
+    variables: Sequence[Value],
+    symbolic: bool,
+    order: Sequence[Value] | None = None,
 ) -> list[Any]:
-    """Σ seed · ∂out/∂variable for each variable. stop: what variables are computed from is no way to others."""
-    order = topological(*(out for out in outs if isinstance(out, Value)))
-    depending = _depending(order, variables)
+    """Σ seed · ∂out/∂variable for each variable.
+
+    order: what gradients go back through, unless that is all the outs were computed from.
+    """
+    seeded = [(out, seed) for out, seed in zip(outs, seeds, strict=True) if isinstance(out, Value)]
+    if order is None:
+        order = topological(*(out for out, _ in seeded))
+    if not symbolic:
+        return adjoints(order, seeded, variables)
+    depending = depending_on(variables, order)
     gradient: dict[Value, Any] = {}
-    for out, seed in zip(outs, seeds, strict=True):
+    for out, seed in seeded:
         if out in depending:
             gradient[out] = gradient[out] + seed if out in gradient else seed
-    if stop:
-        own = set(variables)
-        order = [node for node in order if node not in own]
-    sweep(order, gradient, lambda node: _numbers(node, symbolic), depending, symbolic)
+    sweep(order, gradient, lambda node: _numbers(node, symbolic), depending)
     return [gradient.get(variable, 0.0) for variable in variables]
 
 
@@ -375,24 +382,23 @@ def sweep(
     order: Sequence[Value],
     gradient: dict[Value, Any],
     numbers: Callable[[Value], tuple[Any, ...]],
-    through: Container[Value],
-    symbolic: bool,
+    depending: Container[Value],
 ) -> None:
     """Take the gradients of some nodes back to all that they depend on, in place. The chain rule, and nothing else.
 
     order: operands before results. numbers: of a node, the operands and the result, as partials take them; what these
-    are, gradients are too. through: the nodes that matter. symbolic: are they Values? Then partials that are always 0
-    are left out; of floats they are not, for 0 times an infinite gradient is nan, in `backward` too.
+    are, gradients are too. depending: the nodes that matter.
     """
     for node in reversed(order):
-        if node.op is None or node not in gradient or node not in through:
+        op = node.op
+        if op is None or node not in gradient or node not in depending:
             continue
+        operands: tuple[Any, ...] = node.operands
         upstream = gradient[node]
-        at = numbers(node)
-        for x, partial, passes in zip(node.operands, node.op.partials, node.op.passes, strict=True):
-            if (passes or not symbolic) and isinstance(x, Value) and x in through:
-                flow = _times(partial(*at), upstream)
-                gradient[x] = gradient[x] + flow if x in gradient else flow
+        through = [i for i, x in enumerate(operands) if op.passes[i] and x in depending]
+        for i, slope in zip(through, op.slopes_at(numbers(node), through), strict=True):
+            x, flow = operands[i], _times(slope, upstream)
+            gradient[x] = gradient[x] + flow if x in gradient else flow
 
 
 def _times(a: Any, b: Any) -> Any:
@@ -404,19 +410,20 @@ def _times(a: Any, b: Any) -> Any:
 
 def _forward(order: Sequence[Value], along: Mapping[Value, Any], symbolic: bool) -> dict[Value, Any]:
     """The derivative of each node along a direction; what does not depend on it is missing."""
-    tangents: dict[Value, Any] = dict(along)
+    tangents: dict[Value, Any] = {node: tangent for node, tangent in along.items() if not is_zero(tangent)}
     for node in order:
-        if node.op is None or not any(isinstance(x, Value) and x in tangents for x in node.operands):
+        op = node.op
+        if op is None or node in along:
             continue
-        if node in along:
+        operands: tuple[Any, ...] = node.operands
+        through = [i for i, x in enumerate(operands) if x in tangents and op.passes[i]]
+        if not through:
             continue
-        numbers = _numbers(node, symbolic)
-        total: Any = None
-        for x, partial, passes in zip(node.operands, node.op.partials, node.op.passes, strict=True):
-            if passes and isinstance(x, Value) and x in tangents and not is_zero(tangents[x]):
-                term = _times(partial(*numbers), tangents[x])
-                total = term if total is None else total + term
-        if total is not None:
+        total: Any = 0.0
+        for i, slope in zip(through, op.slopes_at(_numbers(node, symbolic), through), strict=True):
+            term = _times(slope, tangents[operands[i]])
+            total = term if is_zero(total) else total + term
+        if not is_zero(total):
             tangents[node] = total
     return tangents
 
@@ -425,56 +432,17 @@ def _tangent(tangents: Mapping[Value, Any], out: Any) -> Any:
     return tangents.get(out, 0.0) if isinstance(out, Value) else 0.0
 
 
-def _series(call: _Call, first: Mapping[Value, list[Any]], n: int) -> dict[Value, Series]:
+def _series(call: _Call, first: Mapping[Value, list[float]], n: int) -> dict[Value, Series]:
     """The power series of every node that depends on the variables, up to order n. first: theirs, without order 0."""
     made: Made = {}
-    found = {
-        node: Series([node if call.symbolic else node.data, *coefficients], made)
-        for node, coefficients in first.items()
-    }
+    found = {node: Series([node.data, *coefficients], made) for node, coefficients in first.items()}
     for node in call.order:
         if node.op is None or node in found or not any(isinstance(x, Value) and x in found for x in node.operands):
             continue
-        operands = tuple(
-            x if not isinstance(x, Value) else found.get(x, x if call.symbolic else x.data) for x in node.operands
-        )
-        found[node] = series(node.op, operands, made, [node if call.symbolic else node.data])
+        operands = tuple(found.get(x, x.data) if isinstance(x, Value) else x for x in node.operands)
+        found[node] = series(node.op, operands, made, [node.data])
         found[node][n]  # now, while what it needs is known, or the root would have to go all the way down
     return found
-
-
-def _second(call: _Call, out: Value, directions: Sequence[Mapping[Value, Any]]) -> list[list[Any]]:
-    """For each direction, the derivatives along it of ∂out/∂variable for each variable."""
-    if call.by_graph:
-        gradients = _backward([out], [1.0], call.variables, symbolic=True)
-        order = topological(*(g for g in gradients if isinstance(g, Value)))
-        columns = [_forward(order, along, symbolic=True) for along in directions]
-        return [[call.result(_tangent(tangents, g)) for g in gradients] for tangents in columns]
-    depending = _depending(call.order, call.variables)
-    rows = []
-    for along in directions:
-        tangents = _forward(call.order, along, symbolic=False)
-        duals = {node: Dual(node.data, tangent) for node, tangent in tangents.items()}
-        gradient: dict[Value, float] = {out: 1.0}
-        moving: dict[Value, float] = {out: 0.0}  # the derivatives of gradients along the direction
-        for node in reversed(call.order):
-            if node.op is None or node not in gradient or node not in depending:
-                continue
-            g, dg = gradient[node], moving[node]
-            numbers = [duals.get(x, x.data) if isinstance(x, Value) else x for x in node.operands]
-            result = duals.get(node, node.data)
-            for x, partial, passes in zip(node.operands, node.op.partials, node.op.passes, strict=True):
-                if not passes or not isinstance(x, Value) or x not in depending:
-                    continue
-                p = partial(*numbers, result)
-                if type(p) is Dual:
-                    flow, moved = p.value * g, p.value * dg + (p.tangent * g if p.tangent else 0.0)
-                else:
-                    flow, moved = p * g, p * dg
-                gradient[x] = gradient.get(x, 0.0) + flow
-                moving[x] = moving.get(x, 0.0) + moved
-        rows.append([moving.get(variable, 0.0) for variable in call.variables])
-    return rows
 
 
 # ---- nested lists, tuples, dicts and arrays of numbers -----------------------------------------------------------

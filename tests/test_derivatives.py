@@ -10,7 +10,6 @@ import pytest
 
 from micrograd_like import (
     Value,
-    checkpoint,
     custom,
     derivative,
     detect_anomaly,
@@ -308,7 +307,7 @@ def test_mistakes(call, error, text):
         call()
 
 
-# ---- no_grad, detect_anomaly, custom, stop_gradient, checkpoint ------------------------------------------------------
+# ---- no_grad, detect_anomaly, custom, stop_gradient -------------------------------------------------------------
 
 
 def test_no_grad_gives_floats_of_the_same_bits():
@@ -369,49 +368,3 @@ def test_custom_operations_are_read_as_all_others():
 def test_stop_gradient():
     assert grad(lambda x: x * stop_gradient(x))(3.0) == 3.0
     assert stop_gradient(2.0) == 2.0
-
-
-def recurrence(w, x, n):
-    for _ in range(n):
-        x = (w * x).sin() + 1
-    return x
-
-
-@pytest.mark.parametrize("every", [1, 10, 100])
-def test_checkpoints_change_nothing(every):
-    w, x = Value(0.5), Value(0.1)
-    recurrence(w, x, 300).backward()
-    expected = w.grad, x.grad
-    w.grad = x.grad = 0.0
-    part = checkpoint(lambda y: recurrence(w, y, every))
-    y = x
-    for _ in range(300 // every):
-        y = part(y)
-    y.backward()
-    assert (w.grad, x.grad) == pytest.approx(expected, rel=1e-12, abs=0.0)  # the products are taken in parts
-    assert len(checkpoint(lambda a: [a, a * w])(x)) == 2
-
-
-def test_a_checkpoint_counts_no_way_twice():
-    """It uses a node from outside, and what that node is made of."""
-    w = Value(0.7)
-    inner = w * w
-    checkpoint(lambda x: inner * w * x)(Value(1.0)).backward()
-    assert w.grad == pytest.approx(3 * 0.7**2)
-    by_both = hessian(lambda p: checkpoint(lambda x: sin(p[0] * x) * p[1])(p[1]))([0.7, 1.5])
-    assert by_both[0] == pytest.approx(hessian(lambda p: sin(p[0] * p[1]) * p[1])([0.7, 1.5])[0], rel=1e-12)
-    assert by_both[0][1] == pytest.approx(by_both[1][0], rel=1e-12)
-
-
-def test_checkpoints_of_higher_orders_and_of_what_changes():
-    def f(x):
-        return x * tanh(x) ** 2
-
-    light = checkpoint(f)
-    assert hessian(light)(0.3) == pytest.approx(hessian(f)(0.3), rel=1e-13)
-    assert derivative(light, 4)(0.3) == pytest.approx(derivative(f, 4)(0.3), rel=1e-11)
-    w = Value(2.0)
-    y = checkpoint(lambda x: w * x)(Value(3.0))
-    w.data = 5.0
-    with pytest.raises(RuntimeError, match="it has to give the same each time"):
-        y.backward()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from micrograd_like import DomainError, Value
-from micrograd_like.ops import FUNCTIONS, TABLE
+from micrograd_like import DomainError, Value, grad, gradients, stop_gradient, vjp
+from micrograd_like.ops import FUNCTIONS, TABLE, compare, step
 
 PAGE = Path(__file__).parent.parent / "docs" / "edge-values.md"
 
@@ -53,6 +53,32 @@ def test_unselected_branches_take_part():
     x = Value(0.0)
     FUNCTIONS["log"](FUNCTIONS["where"](x > 0, x, 1.0)).backward()
     assert x.grad == 0.0
+
+
+@pytest.mark.parametrize("how", ["backward", "grad", "gradients", "vjp of a Value"])
+@pytest.mark.parametrize("blocking", ["where", "stop_gradient", "step", "compare"])
+def test_nothing_passes_where_the_slope_is_always_zero(how, blocking):
+    """Not even an infinite gradient, of which 0 times were nan."""
+
+    def f(x):
+        blocked = {
+            "where": lambda: FUNCTIONS["where"](x, 0.0, 0.0),
+            "stop_gradient": lambda: stop_gradient(x) * 0.0,
+            "step": lambda: step(-x),
+            "compare": lambda: compare(x, 3.0) + 1.0,
+        }[blocking]()
+        return FUNCTIONS["sqrt"](blocked) + x  # the slope of sqrt at 0 is infinite
+
+    x = Value(2.0)
+    if how == "backward":
+        f(x).backward()
+        assert x.grad == 1.0
+    elif how == "grad":
+        assert grad(f)(2.0) == 1.0
+    elif how == "gradients":
+        assert gradients(f(x), x).data == 1.0
+    else:
+        assert vjp(f, x)[1](1.0)[0].data == 1.0
 
 
 def others(column):

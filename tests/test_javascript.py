@@ -204,6 +204,7 @@ def test_the_fields_of_every_row(engine):
             "commutative": op.commutative,
             "public": name in ops.FUNCTIONS,
             "partials": [None] * op.arity,  # functions
+            "passes": list(op.passes),
             **({"slopes": list(op.slopes)} if op.slopes else {}),
         }
 

@@ -133,6 +133,11 @@ REFERENCE = {
         [lambda a, b: sigmoid(a - b) * sigmoid(b - a), lambda a, b: -sigmoid(a - b) * sigmoid(b - a)],
         PAIRS,
     ),
+    "share": (
+        lambda a, b: a / mp.hypot(a, b),
+        [lambda a, b: b * b / mp.hypot(a, b) ** 3, lambda a, b: -a * b / mp.hypot(a, b) ** 3],
+        PAIRS,
+    ),
     "log_or_nan": unary(mp.log, lambda a: 1 / a, POSITIVE),
     "stop_gradient": unary(lambda a: a, lambda a: 0.0, WIDE),
     "same": unary(lambda a: a, lambda a: 1.0, WIDE),

@@ -303,7 +303,7 @@ def test_the_numbers_of_all_sentences(show, root):
     for node in reversed(order):
         operands = [numbers[x] if isinstance(x, Value) else x for x in node.operands]
         for k, x in enumerate(node.operands):
-            if isinstance(x, Value):
+            if isinstance(x, Value) and node.op.passes[k]:
                 local, upstream, before = node.op.partials[k](*operands, numbers[node]), gradient[node], gradient[x]
                 gradient[x] += local * upstream
                 product = f"{short(local)} × {short(upstream)} = {short(local * upstream)}"

@@ -124,7 +124,7 @@ def sweep(order, numbers, most=inf):
         node = order[i]
         operands = [numbers[x] if isinstance(x, Value) else x for x in node.operands]
         for k, x in enumerate(node.operands):
-            if isinstance(x, Value) and len(edges) < most:
+            if isinstance(x, Value) and node.op.passes[k] and len(edges) < most:
                 flow = partial(node, k, operands, numbers[node]) * gradient[i]
                 edges.append([i, at[x], k])
                 gradient[at[x]] += flow

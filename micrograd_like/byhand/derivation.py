@@ -112,6 +112,8 @@ def derive(loss: Value, wrt: Any, through: Any = ()) -> Derivation:
     cut = [node for node in _nodes(graph, through) if node is not loss]
     try:
         return _Writer(graph, targets, cut, folded=False).derivation()
+    except UnwrittenError:
+        raise
     except TooLongError:
         return _Writer(graph, targets, cut, folded=True).derivation()
 
@@ -160,6 +162,11 @@ class Symbols:
         """∂node/∂operand as a person writes it, for all the places that operand has in node."""
         op: Any = node.op  # a leaf has no operand
         operands = self._operands(node)
+        if not op.written:
+            raise UnwrittenError(
+                f"{op.name} keeps no graph of its function, so nothing can be derived through it: build the graph with "
+                "the function itself"
+            )
         if not op.slopes and any(isinstance(x, Expression) and x.size > SCREEN for x in (*operands, self[node])):
             raise TooLongError
         partials = [
@@ -175,6 +182,10 @@ class Symbols:
 
 class TooLongError(OverflowError):
     """What was to be written in one line does not fit there."""
+
+
+class UnwrittenError(TooLongError, ValueError):
+    """There is no formula for the derivative of an operation."""
 
 
 class _Writer:

@@ -29,9 +29,7 @@ def gradients(loss: Value, numbers: Mapping[Value, float]) -> dict[Value, float]
     """∂loss/∂node for every node, at the numbers that `values` gave."""
     order = topological(loss)
     found = {loss: 1.0}
-    sweep(
-        order, found, lambda node: (*_operands(node, numbers), numbers[node]), numbers, isinstance(numbers[loss], Value)
-    )
+    sweep(order, found, lambda node: (*_operands(node, numbers), numbers[node]), numbers)
     return {node: found.get(node, 0.0) for node in order}
 
 

@@ -102,6 +102,7 @@ def _data(root: Value, order: Sequence[Value], drawn: scene.Scene) -> dict[str, 
     for node, written in zip(order, nodes, strict=True):
         if node.op is not None and node.op.name not in known:
             written["partials"] = [_json(slope) for slope in node.partials()]
+            written["passes"] = list(node.op.passes)
     leaves = [node for node in order if node.op is None and node in graph.names]
     found = catalogue(graph, leaves, TOLD_APART)
     slips = {

@@ -50,7 +50,8 @@ RESERVED = (  # a name that is one of these gets a $, so that it means nothing e
 )
 ROW = (
     "const row = (value, partials, how) => "
-    '({...how, value, partials: partials.map(p => typeof p === "function" ? p : () => p)});'
+    '({...how, value, partials: partials.map(p => typeof p === "function" ? p : () => p), '
+    "passes: partials.map(p => p !== 0)});"
 )
 
 
@@ -58,7 +59,7 @@ def table() -> str:
     """JavaScript that defines `TABLE` and `FUNCTIONS`.
 
     TABLE holds the rows that `ops.py` has, in their order, by name: `{name, arity, symbol, precedence, commutative,
-    public, value, partials}`, and `slopes` where all partials are constant. `value(...operands)` and
+    public, value, partials, passes}`, and `slopes` where all partials are constant. `value(...operands)` and
     `partials[i](...operands, out)` take and give numbers and never throw; outside the domain they are NaN. FUNCTIONS
     holds the functions users call, by name: the list of numbers that stand for last operands which are left out.
 

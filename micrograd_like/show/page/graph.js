@@ -3,7 +3,7 @@
 
 class Graph {
   // nodes: {op, operands, data} in topological order; an operand is [index], a constant is a number; op is null for a leaf.
-  // Operations that are not in the table have their partials with them, as numbers.
+  // Operations that are not in the table have with them their partials, as numbers, and through which a gradient passes.
   constructor(nodes) {
     this.nodes = nodes;
     this.unknown = [...new Set(nodes.map((node) => node.op).filter((op) => op && !Object.hasOwn(TABLE, op)))];
@@ -48,7 +48,9 @@ class Graph {
     if (!this._edges) {
       this._edges = [];
       for (let i = this.size - 1; i >= 0; i--) {
-        this.steps[i].at.forEach((x, k) => x < this.size && this._edges.push({ target: i, source: x, operand: k }));
+        const { rule, at } = this.steps[i];
+        const { passes } = rule || this.nodes[i];
+        at.forEach((x, k) => x < this.size && passes[k] && this._edges.push({ target: i, source: x, operand: k }));
       }
     }
     return this._edges;
