@@ -61,6 +61,7 @@ from .ops import (
 if TYPE_CHECKING:
     from .byhand import compare, derive, diagnose, gradcheck
     from .checkpointing import checkpoint
+    from .compiler import compile
     from .extend import custom, stop_gradient
     from .recording import detect_anomaly, no_grad
     from .show import draw, draw_dot, explore, plot_boundary, plot_loss, print_boundary, print_graph
@@ -81,6 +82,7 @@ _LATER = {
     **dict.fromkeys(("detect_anomaly", "no_grad"), "recording"),
     **dict.fromkeys(("custom", "stop_gradient"), "extend"),
     "checkpoint": "checkpointing",
+    "compile": "compiler",
 }
 
 
@@ -90,7 +92,7 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f".{_LATER[name]}", __name__), name)
 
 
-# Not abs and pow: `from micrograd_like import *` must not replace Python's own.
+# Not abs, compile and pow: `from micrograd_like import *` must not replace Python's own.
 __all__ = [
     "DomainError",
     "Value",

@@ -143,7 +143,8 @@ class Dual:
         return self.value
 
 
-def _give_operators(cls: Any) -> None:
+def give_operators(cls: Any) -> None:
+    """Operators that record, by the `_record` of a class of numbers."""
     for name in ("add", "sub", "mul", "truediv", "pow"):
         op = TABLE["div" if name == "truediv" else name]
         setattr(cls, f"__{name}__", lambda a, b, op=op: cls._record(op, (a, b)))
@@ -156,5 +157,5 @@ def _give_operators(cls: Any) -> None:
         setattr(cls, f"__{name}__", lambda a, b, compare=compare: compare(float(a), float(b)))
 
 
-_give_operators(Series)
-_give_operators(Dual)
+give_operators(Series)
+give_operators(Dual)

@@ -47,6 +47,7 @@ def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     def gradient(*args: Any, **named: Any) -> Any:
         return both(*args, **named)[1]
 
+    gradient.derivative_of = "grad", f, argnums  # type: ignore[attr-defined]  # for `compile`
     return gradient
 
 
@@ -63,6 +64,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
             (gradients,) = [_backward([out], [1.0], call.variables, call.symbolic)]
         return call.result(out), call.by_argument(gradients)
 
+    value_and_gradient.derivative_of = "value_and_grad", f, argnums  # type: ignore[attr-defined]
     return value_and_gradient
 
 
