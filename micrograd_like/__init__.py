@@ -10,11 +10,11 @@ Every operation of the table is a function here, of numbers and of Values alike.
 0.0568 -0.4005
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import byhand, data, losses, nn, optim, show, train
 from .engine import Value, topological
+from .lazy import later
 from .ops import (
     DomainError,
     abs_ as abs,
@@ -69,8 +69,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-
-# Imported when they are used: who only computes does not wait for them.
 _LATER = {
     **dict.fromkeys(("compare", "derive", "diagnose", "gradcheck"), "byhand"),
     **dict.fromkeys(
@@ -85,12 +83,7 @@ _LATER = {
     "compile": "compiler",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_LATER[name]}", __name__), name)
-
+__getattr__ = later(__name__, _LATER)
 
 # Not abs, compile and pow: `from micrograd_like import *` must not replace Python's own.
 __all__ = [

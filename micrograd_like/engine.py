@@ -10,6 +10,7 @@ from the table in `ops`; nothing here knows any particular operation.
 """
 
 from _thread import RLock
+from collections.abc import Container
 from typing import Any
 
 from .number import Number, operators
@@ -187,6 +188,29 @@ def topological(*roots: Value) -> list[Value]:
     return order
 
 
+def depends(node: Value, on: Container[Value]) -> bool:
+    """Was the node computed from one of these leaves, which are newer than any node that was found not to be?
+
+    A node that is not is marked as such, so that asking for each step of a loop is not quadratic.
+    """
+    with _walking:
+        walked: list[Value] = []
+        path = [node]
+        while path:
+            x = path.pop()
+            if x._mark is _CONSTANT:
+                continue
+            if x in on:
+                for other in walked:
+                    other._mark = None
+                return True
+            x._mark = _CONSTANT
+            walked.append(x)
+            path += (operand for operand in x.operands if isinstance(operand, Value))
+        return False
+
+
+_CONSTANT: Any = object()  # the mark of nodes that do not depend on what is differentiated by
 _walking = RLock()  # one thread at a time marks nodes and adds to gradients
 
 

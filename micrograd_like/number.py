@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable
 from contextvars import ContextVar
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from .ops import FUNCTIONS, TABLE, Op
 
@@ -25,6 +25,7 @@ _NUMPY_OPERATORS = {
     "positive": operator.pos, "square": lambda x: x**2, "reciprocal": lambda x: 1.0 / x,
 }  # fmt: skip
 
+_METHODS = dict(FUNCTIONS)  # not what users add later: its name may be that of an attribute
 
 # The variables of the functions that are being differentiated now, in all threads; `transforms` keeps it.
 differentiated: set[Any] = set()
@@ -73,23 +74,28 @@ class Number:
     def __format__(self, spec: str) -> str:
         return format(self._data, spec) if spec else repr(self)
 
+    # Conversions, all by way of __float__; math.floor and math.ceil go that way by themselves.
+
     def __float__(self) -> float:
+        """Its number. Raises TypeError inside of `grad` and its kin, where that would lose a derivative unnoticed."""
         if differentiated:
-            self._refuse_to_be_a_float()
+            from .engine import depends
+
+            if depends(self, differentiated):  # type: ignore[arg-type]
+                raise TypeError(
+                    f"{self.name or 'a Value'} = {self._data!r}, which depends on what is being differentiated by, was "
+                    "to become a plain number, which would lose its derivative: use arrays with dtype=object and the "
+                    "functions of micrograd_like, or .data where just the number is meant"
+                )
         return self._data
 
-    def _refuse_to_be_a_float(self: Any) -> None:
-        """Inside of `grad` and its kin a float would lose the derivative without a word, in an array of floats, say."""
-        from .engine import topological
-
-        if any(node in differentiated for node in topological(self)):
-            raise TypeError(
-                "a number that is being differentiated by was to become a float, which would lose its derivative: use "
-                "arrays with dtype=object and the functions of micrograd_like, or .data where just the number is meant"
-            )
-
     def __int__(self) -> int:
-        return int(self._data)
+        return int(float(self))
+
+    __trunc__ = __int__
+
+    def __round__(self, digits: int | None = None) -> float:
+        return round(float(self), digits)
 
     def conjugate(self) -> Self:
         """Itself; numpy asks for it in np.var and np.vdot."""
@@ -98,11 +104,18 @@ class Number:
     def __bool__(self) -> bool:
         return self._data != 0.0
 
-    def __round__(self, digits: int | None = None) -> float:
-        return round(self._data, digits)
-
     def __pos__(self) -> "Number":
         return self
+
+    # No operations: what a quotient is rounded to has no slope to speak of.
+
+    def __floordiv__(self, other: Any) -> NoReturn:
+        raise TypeError(
+            f"//, % and divmod are no operations of Values, here of {self!r:.60} and {other!r:.60}: "
+            "take q = math.floor(a.data / b.data) where just the number is meant, and a - q * b for the remainder"
+        )
+
+    __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __floordiv__
 
     # Comparisons are of data; == and hash stay those of the object, so Values live in sets and dicts.
 
@@ -350,7 +363,7 @@ def operators(cls: Any, wrap: Wrap | None = None) -> dict[str, Any]:
     attributes["__abs__"] = made(unary(TABLE["abs"]), TABLE["abs"])
 
     numpy_names = {ours: theirs for theirs, ours in _NUMPY.items()}
-    for name, function in FUNCTIONS.items():
+    for name, function in _METHODS.items():
         method = recorders[TABLE[name]]
         method.__name__, method.__qualname__, method.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
         method.__doc__, method.__defaults__ = function.__doc__, function.__defaults__

@@ -90,6 +90,11 @@ class Op:
         return f"<Op {self.name}>"
 
     def __reduce__(self) -> Any:
+        if TABLE.get(self.name) is not self:
+            raise TypeError(
+                f"a pickle names its operations, and {self.name!r} has been defined anew since this graph was "
+                "recorded: record it again"
+            )
         return _row, (self.name,)  # a pickle names the row and never carries code
 
     def check(self, numbers: tuple[float, ...], names: tuple[str, ...] = ()) -> None:
@@ -170,8 +175,9 @@ def row(
 
     function.__name__ = function.__qualname__ = name
     function.__module__ = "micrograd_like"  # which is where users, and pickles, find it
-    function.__doc__ = f"{op.text.format('x', 'y', 'z')}, of numbers (a float) or of Values (a Value)." + (
-        f" {op.domain[0].upper()}{op.domain[1:]}." if op.domain else ""
+    function.__doc__ = (
+        f"{op.text.format(*'xyzuvwabcdefghijklmnopqrst')}, of numbers (a float) or of Values (a Value)."
+        + (f" {op.domain[0].upper()}{op.domain[1:]}." if op.domain else "")
     )
     if public:
         FUNCTIONS[name] = function
@@ -179,6 +185,11 @@ def row(
 
 
 def _row(name: str) -> Op:
+    if name not in TABLE:
+        raise LookupError(
+            f"the pickled graph has an operation {name!r}, which is not there: define it first, with "
+            f"custom(..., name={name!r})"
+        )
     return TABLE[name]
 
 

@@ -38,6 +38,8 @@ class Series:
 
     @staticmethod
     def _record(op: Op, operands: tuple[Any, ...]) -> "Series":
+        # Rows tell what a constant is by its type: the partial of x**2 ends if 2 is a float.
+        operands = tuple(x if hasattr(x, "_record") else float(x) for x in operands)
         return series(op, operands, next(x.made for x in operands if isinstance(x, Series)), [])
 
     def __getitem__(self, k: int) -> Any:
@@ -131,7 +133,7 @@ class Dual:
 
     @staticmethod
     def _record(op: Op, operands: tuple[Any, ...]) -> "Dual":
-        numbers = [x.value if type(x) is Dual else x for x in operands]
+        numbers = [x.value if type(x) is Dual else float(x) for x in operands]
         value = op.value(*numbers)
         tangent = 0.0
         for x, partial, passes in zip(operands, op.partials, op.passes, strict=True):

@@ -109,17 +109,14 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
             if call.symbolic or not _is_cheaper_forward(outs, call):
                 rows = [_backward([out], [1.0], call.variables, call.symbolic) for out in outs]
             else:
-                columns = [_forward(call.order, {v: 1.0}, call.symbolic) for v in call.variables]
-                rows = [[_tangent(column, out) for column in columns] for out in outs]
+                tangents = [_forward(call.order, {v: 1.0}, call.symbolic) for v in call.variables]
+                rows = [[_tangent(moving, out) for moving in tangents] for out in outs]
         if not getattr(call.out, "ndim", 0):
             return rebuild([call.by_argument(row) for row in rows])
         # Of an array, the derivatives are arrays, one for each part of the argument.
-        parts = zip(
-            call.places,
-            call.split([[call.result(x) for x in column] for column in zip(*rows, strict=True)]),
-            strict=True,
-        )
-        shaped = tuple(_by_part(given, columns, rebuild) for given, columns in parts)
+        columns = [[call.result(row[i]) for row in rows] for i in range(len(call.variables))]
+        parts = zip(call.places, call.split(columns), strict=True)
+        shaped = tuple(_by_part(given, part, call.out.shape) for given, part in parts)
         return shaped if call.several else shaped[0]
 
     return jacobian_of
@@ -152,9 +149,11 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
         blocks = tuple(
             tuple(
                 rebuild([inner([call.result(x) for x in part]) for part in (list(call.split(row))[j] for row in own)])
+                if own or not hasattr(first, "shape")
+                else _array([], (*first.shape, *getattr(call.places[j], "shape", ())))
                 for j, (_, inner) in enumerate(call.arguments)
             )
-            for own, (_, rebuild) in zip(call.split(rows), call.arguments, strict=True)
+            for first, own, (_, rebuild) in zip(call.places, call.split(rows), call.arguments, strict=True)
         )
         return blocks if call.several else blocks[0][0]
 
@@ -568,21 +567,21 @@ def _array(items: list[Any], shape: tuple[int, ...]) -> Any:
     return array.reshape(shape)
 
 
-def _by_part(given: Any, columns: Sequence[Sequence[Any]], rebuild: Callable[[list[Any]], Any]) -> Any:
+def _by_part(given: Any, columns: Sequence[Sequence[Any]], shape: tuple[int, ...]) -> Any:
     """∂(an array)/∂given in the shape of given, an array for each number or array in it.
 
-    columns: for each number in given, the derivatives of all outputs by it. rebuild: puts the outputs' array together.
+    columns: for each number in given, the derivatives of all outputs by it. shape: that of the outputs' array.
     """
     if isinstance(given, (dict, list, tuple)):
         parts = []
         start = 0
         for item in given.values() if isinstance(given, dict) else given:
             count = len(flatten(item, "")[0])
-            parts.append(_by_part(item, columns[start : start + count], rebuild))
+            parts.append(_by_part(item, columns[start : start + count], shape))
             start += count
         return dict(zip(given, parts, strict=True)) if isinstance(given, dict) else type(given)(parts)
-    _, put = flatten(given, "")
-    return rebuild([put(list(row)) for row in zip(*columns, strict=True)])
+    numbers = [x for row in zip(*columns, strict=True) for x in row]
+    return _array(numbers, (*shape, *getattr(given, "shape", ())))
 
 
 def _is_cheaper_forward(outs: Sequence[Any], call: _Call) -> bool:

@@ -45,7 +45,6 @@ from micrograd_like import (
     sin,
     softplus,
     sqrt,
-    stop_gradient,
     tanh,
     value_and_grad,
     vjp,
@@ -1109,8 +1108,9 @@ NOTHING_KNOWN = (
     "where it is constant, add 0 * x"
 )
 AS_A_FLOAT = (
-    "a number that is being differentiated by was to become a float, which would lose its derivative: use arrays "
-    "with dtype=object and the functions of micrograd_like, or .data where just the number is meant"
+    "a Value = 0.0, which depends on what is being differentiated by, was to become a plain number, which would lose "
+    "its derivative: use arrays with dtype=object and the functions of micrograd_like, or .data where just the number "
+    "is meant"
 )
 ONE_NUMBER = ": value_and_grad and grad need one number; jacobian takes several"
 NUMBERS = "should have numbers, Values, and lists, tuples, dicts and numpy arrays of them, not"
@@ -1256,16 +1256,6 @@ def test_whole_numbers_of_other_kinds(whole):
 
 
 # ---- the other functions of the package ----------------------------------------------------------------------------
-
-
-def test_stop_gradient():
-    def f(x):
-        return stop_gradient(x * x) * x * x
-
-    assert grad(f)(3.0) == 54.0 and grad(grad(f))(3.0) == hessian(f)(3.0) == derivative(f, 2)(3.0) == 18.0
-    assert jvp(stop_gradient, (3.0,), (1.0,)) == (3.0, 0.0) and derivative(stop_gradient)(3.0) == 0.0
-    assert (stop_gradient(3), type(stop_gradient(3))) == (3.0, float)
-    assert grad(lambda x: x + stop_gradient(round(x) - x))(2.3) == 1.0  # straight through
 
 
 def test_hessian_of_a_network_beside_its_formula():

@@ -28,10 +28,11 @@ def values(loss: Value, changed: Mapping[Value, float] | None = None) -> dict[Va
 def gradients(loss: Value, numbers: Mapping[Value, float]) -> dict[Value, float]:
     """∂loss/∂node for every node, at the numbers that `values` gave."""
     order = topological(loss)
-    found = {loss: 1.0}
-    sweep(
-        order, found, lambda node: (*_operands(node, numbers), numbers[node]), numbers, isinstance(numbers[loss], Value)
-    )
+    symbolic = isinstance(numbers[loss], Value)
+    # As in `backward`, floats are added to 0.0, so that none is -0.0.
+    found = {} if symbolic else dict.fromkeys(order, 0.0)
+    found[loss] = 1.0
+    sweep(order, found, lambda node: (*_operands(node, numbers), numbers[node]), numbers, symbolic)
     return {node: found.get(node, 0.0) for node in order}
 
 
