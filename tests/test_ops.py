@@ -242,6 +242,10 @@ FLAT = {
     ("stop_gradient", 0),
     ("compare", 0),
     ("compare", 1),
+    ("greater", 0),
+    ("greater", 1),
+    ("greater_equal", 0),
+    ("greater_equal", 1),
 }  # derivative 0: no factor changes it
 
 

@@ -410,9 +410,19 @@ def _softplus(a: Any) -> Any:
     return ops.maximum(a, 0.0) + ops.log1p(ops.exp(-ops.abs_(a)))
 
 
+def _difference(a: Any, b: Any) -> tuple[Any, Any]:
+    """a - b, and what rounding took away, as in the table."""
+    d = ops.where(ops.compare(a, b), a - b, 0.0)  # inf - inf is no difference
+    t = d - a
+    error = (a - (d - t)) - (b + t)
+    return d, ops.where(ops.greater(1.0, ops.abs_(error)), error, 0.0)
+
+
 def _logaddexp(a: Any, b: Any) -> Any:
-    apart = ops.where(ops.compare(a, b), ops.abs_(a - b), 0.0)  # inf - inf is no distance
-    return ops.maximum(a, b) + ops.log1p(ops.exp(-apart))
+    larger = ops.maximum(a, b)
+    d, error = _difference(ops.minimum(a, b), larger)
+    e = ops.exp(d)
+    return larger + ops.log1p(e + e * error)
 
 
 def _sech2(a: Any) -> Any:
@@ -421,11 +431,9 @@ def _sech2(a: Any) -> Any:
 
 
 def _sigmoid_of_difference(a: Any, b: Any) -> Any:
-    difference = ops.where(ops.compare(a, b), a - b, 0.0)  # inf - inf is no difference
-    t = difference - a
-    error = (a - (difference - t)) - (b + t)  # what rounding took away, as in the table
-    s = _sigmoid(difference)
-    return s + s * (1.0 - s) * ops.where(ops.greater(1.0, ops.abs_(error)), error, 0.0)
+    d, error = _difference(a, b)
+    s = _sigmoid(d)
+    return s + s * (1.0 - s) * error
 
 
 MADE_OF: dict[str, Rule] = {
