@@ -141,6 +141,44 @@ def _train(model: Any, batches: list[list[Any]], loss: Any, labels: Any, optimiz
     return total / n, None if labels is None else right / n
 
 
+def _native(
+    model: Any, pairs: list[Any], loss: Any, optimizer: SGD, size: int, epochs: int, wanted: bool | None, tell: bool
+) -> Any:
+    """The training compiled, or None, after telling why, if it cannot be or is not worth it."""
+
+    def told(text: str) -> None:
+        if tell:
+            print(text, file=sys.stderr)
+
+    try:
+        from .compiler.training import Epochs
+
+        native = Epochs(model, pairs, loss, optimizer, size)
+        seconds = 2e-6 * len(native.program.rows) * len(pairs) * epochs  # eagerly, roughly
+        if not wanted and seconds < 1.0:
+            return None
+        native.compile()
+    except (ImportError, TypeError, ValueError) as error:
+        if wanted:
+            raise
+        told(f"not compiled, so slower: {error}")
+        return None
+    told(f"compiled: {len(native.program.rows)} operations for each sample, written in {native.terms} lines")
+    return native
+
+
+def _mean(computed: tuple[list[Any], list[float]], pairs: list[Any], labels: Any) -> tuple[float, float | None]:
+    """The mean loss and the accuracy. Raises ValueError if that is not finite."""
+    outputs, losses = computed
+    total = sum(losses)
+    if not isfinite(total):
+        raise ValueError(f"the loss became {total}")
+    if labels is None:
+        return total / len(pairs), None
+    right = sum(predict(out, labels) == target for out, (_, target) in zip(outputs, pairs, strict=True))
+    return total / len(pairs), right / len(pairs)
+
+
 def evaluate(model: Any, X: Any, y: Any, loss: Callable[[Any, Any], Any]) -> tuple[float, float | None]:
     """The mean loss, and the share of the samples whose class is predicted right.
 
@@ -169,6 +207,7 @@ def fit(
     progress: bool = True,
     callback: Callable[[Record], Any] | None = None,
     live: str | PathLike[str] | bool | None = None,
+    compiled: bool | None = None,
 ) -> History:
     """Train the model on the samples X with targets y: change its parameters to make the mean loss small.
 
@@ -186,6 +225,10 @@ def fit(
     live: the path of a picture (.png, .svg, .pdf) of the losses and, for inputs of two numbers and targets that are
         labels, of the decision boundary; True shows it in the notebook, or else in a window. It is drawn anew every
         few seconds, for a twentieth of the time at most, and when training ends. It needs matplotlib.
+    compiled: whole epochs as native code, with the extra [jit]; the parameters are then the same but for rounding, and
+        the bits depend on the machine. None does so where it can and more than a second is to be saved, and tells it
+        where `progress` is told; True raises what is in the way. What Python decides in the model and the loss is
+        decided once, before the first epoch.
 
     Ctrl-C ends the training without an exception; the parameters are those after the last whole update.
 
@@ -193,7 +236,8 @@ def fit(
     wrong settings. If later a loss or a gradient is not finite, or an operation is outside its domain, raises
     FloatingPointError and leaves the parameters from the start of the last epoch in which all was well.
     With `live`, raises ImportError if matplotlib is missing, and OSError if the picture cannot be written, before
-    any update if that can be told; the parameters are those after the last whole update.
+    any update if that can be told; the parameters are those after the last whole update. With `compiled=True`, raises
+    ImportError without the extra, and TypeError or ValueError if the model, loss or optimizer cannot be compiled.
     """
     if epochs < 1:
         raise ValueError(f"epochs should be 1 or more, got {epochs!r}")
@@ -235,20 +279,30 @@ def fit(
         X, y, X_val, y_val = split(X, y, validation, seed) if validation else (X, y, [], [])
         pairs, pairs_val = list(zip(X, y, strict=True)), list(zip(X_val, y_val, strict=True))
         rng = random.Random(seed)
-        size = batch_size or len(pairs)
+        size = min(batch_size or len(pairs), len(pairs))
+        native = None if compiled is False else _native(model, pairs, loss, optimizer, size, epochs, compiled, progress)
+        order = list(range(len(pairs)))
         with _progress(epochs) if progress else nullcontext(lambda record: None) as show:
             for epoch in range(epochs):
                 if schedule is not None:
                     optimizer.lr = schedule(epoch)
                 # The update that proves too large may have been the last of the epoch before.
                 safe, start = start, parameters()
-                rng.shuffle(pairs)
-                batches = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+                rng.shuffle(order)
+                shuffled = [pairs[i] for i in order]
                 try:
-                    mean, accuracy = _train(model, batches, loss, labels, optimizer)
-                    val_loss, val_accuracy = (
-                        _evaluate(model, pairs_val, loss, labels, "validation sample") if pairs_val else (None, None)
-                    )
+                    if native is not None:
+                        mean, accuracy = _mean(native.run(order), shuffled, labels)
+                    else:
+                        batches = [shuffled[i : i + size] for i in range(0, len(pairs), size)]
+                        mean, accuracy = _train(model, batches, loss, labels, optimizer)
+                    val_loss: float | None
+                    if not pairs_val:
+                        val_loss, val_accuracy = None, None
+                    elif native is not None:
+                        val_loss, val_accuracy = _mean(native.outputs(pairs_val), pairs_val, labels)
+                    else:
+                        val_loss, val_accuracy = _evaluate(model, pairs_val, loss, labels, "validation sample")
                 except ValueError as error:
                     restore(safe)
                     raise FloatingPointError(

@@ -1,7 +1,7 @@
 """A program as machine code: the functions of its chunks, and one around them that runs them over the samples."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -18,7 +18,8 @@ class Kernel:
     """One function, ready to run.
 
     sizes: how many numbers each argument has, of one sample if it is batched. wanted: the arguments (and PARAMETER)
-    whose gradient is computed. each: has each sample its own results? Else they are added up.
+    whose gradient is computed. each: has each sample its own results? Else they are added up. more: writes what else
+    belongs to the code.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Kernel:
         lanes: int,
         strict: bool,
         each: bool = False,
+        more: "Callable[[Kernel], str] | None" = None,
     ):
         started = perf_counter()
         terms = folded(program)
@@ -54,13 +56,13 @@ class Kernel:
         self.outs = program.outs
         entry = self._entry(declared)
         attributes = "\n".join(declared.values())
-        self.ir = "\n\n".join([attributes, *functions, entry, _ADD])
+        self.ir = "\n\n".join([attributes, *functions, entry, _ADD, more(self) if more else ""])
         started = perf_counter()
         self._engine = _compiled(self.ir, list(declared), self.callbacks, quick=self.terms > SMALL)
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_double)
-        self.run = kind(self._engine.get_function_address("run"))
+        self.run = kind(self.function("run"))
         add = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-        self.add = add(self._engine.get_function_address("add"))
+        self.add = add(self.function("add"))
         self.compile_seconds = perf_counter() - started
         self._free: list[Any] = []  # workspaces that no thread uses now
 
@@ -75,6 +77,10 @@ class Kernel:
             "values": 0, "adjoints": 1, "x": 2 + at, "g": 2 + spaces + at, "raw": 2 + 2 * spaces + at,
             "gradient": 2 + 3 * spaces + at, "out": 2 + 4 * spaces,
         }[name]  # fmt: skip
+
+    def function(self, name: str) -> int:
+        """Its address."""
+        return self._engine.get_function_address(name)  # type: ignore[no-any-return]
 
     def workspace(self) -> "Workspace":
         """One that nobody uses; give it back to `release`."""
@@ -331,22 +337,20 @@ class Workspace:
 
 def _machine(*, quick: bool) -> Any:
     """The engine takes it over, so that each needs its own."""
-    import llvmlite.binding as llvm
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    target = llvm.Target.from_default_triple()
+    binding = llvm()
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    target = binding.Target.from_default_triple()
     return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+        cpu=binding.get_host_cpu_name(),
+        features=binding.get_host_cpu_features().flatten(),
         opt=0 if quick else 3,
         jit=True,
     )
 
 
 def _compiled(ir: str, functions: list[str], callbacks: dict[str, Any], *, quick: bool) -> Any:
-    import llvmlite.binding as llvm
-
+    binding = llvm()
     machine = _machine(quick=quick)
     for name in functions:
         if name in callbacks:
@@ -354,17 +358,17 @@ def _compiled(ir: str, functions: list[str], callbacks: dict[str, Any], *, quick
             kind = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * op.arity)
             callback = kind(op.value)
             _callbacks[name] = callback  # for as long as the process lives, as the code may
-            llvm.add_symbol(name, ctypes.cast(callback, ctypes.c_void_p).value)
+            binding.add_symbol(name, ctypes.cast(callback, ctypes.c_void_p).value)
         elif not name.startswith(("llvm.", "lanes.", "vector.")):
-            llvm.add_symbol(name, address(name))
-    module = llvm.parse_assembly(ir)
+            binding.add_symbol(name, address(name))
+    module = binding.parse_assembly(ir)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
-    options = llvm.create_pipeline_tuning_options(speed_level=0 if quick else 2)
+    options = binding.create_pipeline_tuning_options(speed_level=0 if quick else 2)
     options.slp_vectorization = False
-    builder = llvm.create_pass_builder(machine, options)
+    builder = binding.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    engine = llvm.create_mcjit_compiler(module, machine)
+    engine = binding.create_mcjit_compiler(module, machine)
     engine.finalize_object()
     return engine
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import Value, topological
+from ..number import differentiated
 from ..ops import FUNCTIONS, TABLE, Op, number
 from ..series import give_operators
+from ..transforms import flatten
 
 # Where a number is: the result of an operation, a Value from outside, a constant, the first argument, the second, …
 VALUE, PARAMETER, CONSTANT, ARGUMENT = range(4)
@@ -111,6 +113,21 @@ def _method(self: Traced, op: Op, more: tuple[Any, ...], *others: Any) -> Traced
 
 
 _give_operators()
+
+
+def traced(trace: Trace, f: Callable[..., Any], args: Sequence[Any]) -> Any:
+    """What f returns for Traced in the places of the numbers of these arguments."""
+    given, variables = [], []
+    for i, x in enumerate(args):
+        numbers, rebuild = flatten(x, f"argument {i}")
+        fresh = [Traced(trace, (ARGUMENT + i, n)) for n in range(len(numbers))]
+        variables += fresh
+        given.append(rebuild(fresh))
+    differentiated.update(variables)  # derivatives of them are Values
+    try:
+        return f(*given)
+    finally:
+        differentiated.difference_update(variables)
 
 
 # ---- the flat program -------------------------------------------------------------------------------------------
