@@ -93,7 +93,7 @@ def _check_constant(partial: Callable[..., Any], operands_and_out: tuple[Any, ..
         here = x.data if isinstance(x, Value) else float(x)
         elsewhere.append(here if type(x) is float else here + 1e-3 * abs(here) + 1e-6)
     try:
-        constant = partial(*elsewhere) == slope
+        constant = float(partial(*elsewhere)) == slope
     except (ArithmeticError, ValueError):
         constant = False
     if not constant:
