@@ -147,7 +147,7 @@ def _native(
     """The training compiled, or None, after telling why, if it cannot be or is not worth it."""
 
     def told(text: str) -> None:
-        if tell:
+        if tell and len(pairs) * epochs > 1000:
             print(text, file=sys.stderr)
 
     try:

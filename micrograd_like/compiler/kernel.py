@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from .loops import count_terms, folded
-from .lowering import Code, address, simd
+from .lowering import Code, address, llvm, simd
 from .nest import Nest
 from .trace import CONSTANT, PARAMETER, Program
 from .writing import Layout, Writer

@@ -9,7 +9,7 @@ from typing import Any
 from ..optim import SGD
 from ..transforms import flatten
 from .kernel import Kernel
-from .lowering import lanes_for, llvm
+from .lowering import lanes_for
 from .trace import ARGUMENT, PARAMETER, Program, Trace, traced
 
 EPOCH = """
@@ -138,7 +138,6 @@ class Epochs:
     def __init__(
         self, model: Callable[..., Any], pairs: Sequence[Any], loss: Callable[..., Any], optimizer: SGD, size: int
     ):
-        llvm()
         if type(optimizer) is not SGD:
             raise TypeError(f"an optimizer other than SGD itself, as {type(optimizer).__name__}, is not compiled")
 
