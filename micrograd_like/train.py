@@ -14,7 +14,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from os import PathLike
 from typing import Any
 
@@ -141,30 +141,18 @@ def _train(model: Any, batches: list[list[Any]], loss: Any, labels: Any, optimiz
     return total / n, None if labels is None else right / n
 
 
-def _native(
-    model: Any, pairs: list[Any], loss: Any, optimizer: SGD, size: int, epochs: int, wanted: bool | None, tell: bool
-) -> Any:
-    """The training compiled, or None, after telling why, if it cannot be or is not worth it."""
+def _sample(model: Any, pairs: list[Any], loss: Any, often: float, compiled: bool | None) -> Any:
+    """The model and the loss traced, or None if it is not worth while: they are needed `often` times for each sample.
 
-    def told(text: str) -> None:
-        if tell and len(pairs) * epochs > 1000:
-            print(text, file=sys.stderr)
-
-    try:
-        from .compiler.training import Epochs
-
-        native = Epochs(model, pairs, loss, optimizer, size)
-        seconds = 2e-6 * len(native.program.rows) * len(pairs) * epochs  # eagerly, roughly
-        if not wanted and seconds < 1.0:
-            return None
-        native.compile()
-    except (ImportError, TypeError, ValueError) as error:
-        if wanted:
-            raise
-        told(f"not compiled, so slower: {error}")
+    Raises ImportError, TypeError or ValueError if it cannot be.
+    """
+    if compiled is False or (not compiled and len(pairs) * often < 300):
         return None
-    told(f"compiled: {len(native.program.rows)} operations for each sample, written in {native.terms} lines")
-    return native
+    from .compiler.training import Sample
+
+    sample = Sample(model, loss, pairs[0])
+    seconds = 5e-7 * len(sample.program.rows) * len(pairs) * often  # what it takes eagerly, roughly
+    return sample if compiled or seconds > 1.0 else None
 
 
 def _mean(computed: tuple[list[Any], list[float]], pairs: list[Any], labels: Any) -> tuple[float, float | None]:
@@ -184,10 +172,15 @@ def evaluate(model: Any, X: Any, y: Any, loss: Callable[[Any, Any], Any]) -> tup
 
     That share is None unless the targets are labels of classes: 0, 1, … for a list of outputs; for a single
     output 0 and 1 or -1 and 1, with squared_error only -1 and 1. Raises ValueError for what `data.samples`,
-    the model and the loss refuse.
+    the model and the loss refuse. With the extra [jit] it runs as native code where that saves more than a second.
     """
     X, y = samples(X, y)
-    return _evaluate(model, list(zip(X, y, strict=True)), loss, _labels(model(X[0]), y, loss))
+    pairs, labels = list(zip(X, y, strict=True)), _labels(model(X[0]), y, loss)
+    with suppress(ImportError, TypeError, ValueError):
+        sample = _sample(model, pairs, loss, 1.0, None)
+        if sample is not None:
+            return _mean(sample.outputs(pairs), pairs, labels)
+    return _evaluate(model, pairs, loss, labels)
 
 
 def fit(
@@ -269,7 +262,17 @@ def fit(
     picture = None
     try:
         labels = _labels(model(X[0]), y, loss)
-        loss_before, _ = _evaluate(model, list(zip(X, y, strict=True)), loss, labels)
+        everything = list(zip(X, y, strict=True))
+        sample, obstacle = None, ""
+        try:
+            sample = _sample(model, everything, loss, 3.0 * epochs, compiled)
+            loss_before = sum(sample.outputs(everything)[1]) if sample else nan
+        except (ImportError, TypeError, ValueError) as error:
+            if compiled:
+                raise
+            sample, loss_before, obstacle = None, nan, str(error)
+        if not isfinite(loss_before):  # eagerly, for the row that is to blame
+            loss_before, _ = _evaluate(model, everything, loss, labels)
         if not isfinite(loss_before):
             raise ValueError(f"the loss is {loss_before} before any update")
         if live is not None and live is not False:
@@ -280,7 +283,20 @@ def fit(
         pairs, pairs_val = list(zip(X, y, strict=True)), list(zip(X_val, y_val, strict=True))
         rng = random.Random(seed)
         size = min(batch_size or len(pairs), len(pairs))
-        native = None if compiled is False else _native(model, pairs, loss, optimizer, size, epochs, compiled, progress)
+        native = None
+        if sample is not None:
+            from .compiler.training import Epochs
+
+            try:
+                native = Epochs(sample, pairs, optimizer, size)
+            except (ImportError, TypeError, ValueError) as error:
+                if compiled:
+                    raise
+                obstacle = str(error)
+        if progress and (native or obstacle):
+            rows = len(sample.program.rows) if sample else 0
+            told = f"compiled: {rows} operations for each sample" if native else f"not compiled, so slower: {obstacle}"
+            print(told, file=sys.stderr)
         order = list(range(len(pairs)))
         with _progress(epochs) if progress else nullcontext(lambda record: None) as show:
             for epoch in range(epochs):
@@ -300,7 +316,7 @@ def fit(
                     if not pairs_val:
                         val_loss, val_accuracy = None, None
                     elif native is not None:
-                        val_loss, val_accuracy = _mean(native.outputs(pairs_val), pairs_val, labels)
+                        val_loss, val_accuracy = _mean(native.sample.outputs(pairs_val), pairs_val, labels)
                     else:
                         val_loss, val_accuracy = _evaluate(model, pairs_val, loss, labels, "validation sample")
                 except ValueError as error:

@@ -106,7 +106,7 @@ def test_it_is_used_where_it_saves_time_and_says_so(capsys):
     X, y = data.moons(100)
     model = nn.MLP(2, [16, 16, 1], activation="tanh", rng=random.Random(0))
     train.fit(model, X, y, losses.binary_cross_entropy, epochs=300, lr=0.5)
-    assert re.match(r"compiled: 6\d\d operations for each sample, written in 2\d lines\n", capsys.readouterr().err)
+    assert re.match(r"compiled: 6\d\d operations for each sample\n", capsys.readouterr().err)
     train.fit(model, X, y, losses.binary_cross_entropy, epochs=1)
     assert "compiled" not in capsys.readouterr().err  # eager is as quick
     train.fit(model, X, y, losses.binary_cross_entropy, epochs=300, progress=False)
@@ -155,7 +155,7 @@ def test_what_cannot_be_compiled_is_trained_eagerly(model, optimizer, message, c
         train.fit(model, X, y, losses.hinge, optimizer=optimizer(model.parameters(), 0.1), compiled=True)
     assert model.w.data == 0.5
     train.fit(model, X, y, losses.hinge, optimizer=optimizer(model.parameters(), 0.1), epochs=20)
-    assert "not compiled, so slower: " in capsys.readouterr().err
+    assert ("not compiled, so slower: " in capsys.readouterr().err) == (type(model) in {Branching, Noisy})
     assert model.w.data != 0.5
 
 

@@ -179,6 +179,11 @@ class Program:
             self.rows.append(Row(TABLE["same"], (ref,), (self._varying[-1],)))
         self.outs = len(outs)
 
+    def is_like(self, other: "Program") -> bool:
+        """Do both compute the same?"""
+        mine, others = ([(row.op, row.refs) for row in program.rows] for program in (self, other))
+        return mine == others and self.constants == other.constants and self.parameters == other.parameters
+
     def _of(self, x: Any) -> Any:
         """Where an operand is; a constant is a float."""
         if type(x) is float:

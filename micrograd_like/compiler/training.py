@@ -2,7 +2,7 @@
 
 import ctypes
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any
 
@@ -126,46 +126,81 @@ end:
 }}"""
 
 
-class Epochs:
-    """The training of a model by SGD, compiled.
+class Sample:
+    """What a model and a loss compute of one sample, traced: its outputs, and the loss.
 
-    model, loss, optimizer: as for `fit`; pairs: its samples (x, target). size: of a batch.
-
-    Raises TraceError, TypeError or ValueError if it cannot be compiled, as when the model asks for a number, or uses
+    Raises TraceError, TypeError or ValueError if that cannot be compiled, as when the model asks for a number, or uses
     random ones.
     """
 
-    def __init__(
-        self, model: Callable[..., Any], pairs: Sequence[Any], loss: Callable[..., Any], optimizer: SGD, size: int
-    ):
-        if type(optimizer) is not SGD:
-            raise TypeError(f"an optimizer other than SGD itself, as {type(optimizer).__name__}, is not compiled")
-
+    def __init__(self, model: Callable[..., Any], loss: Callable[..., Any], pair: tuple[Any, Any]):
         def sample(x: Any, target: Any) -> list[Any]:
             outputs = model(x)
             numbers, self._outputs = flatten(outputs, "what the model returned")
             return [*numbers, loss(outputs, target)]
 
-        self._sources = [_row(pair[i] for pair in pairs) for i in (0, 1)]
-        self._sizes = [len(source) // len(pairs) for source in self._sources]
-        program, again = (self._traced(sample, *pairs[0]) for _ in range(2))
-        if program.constants != again.constants or [(r.op, r.refs) for r in program.rows] != [
-            (r.op, r.refs) for r in again.rows
-        ]:
+        self.sizes = [len(flatten(x, "a sample")[0]) for x in pair]
+        self.program, again = (self._traced(sample, pair) for _ in range(2))
+        if not self.program.is_like(again):
             raise ValueError("the model or the loss is another one each time it is called (random numbers?)")
-        known = set(program.parameters)
-        if not all(p in known for p in optimizer.params):
-            raise ValueError("the optimizer has parameters that the model does not use")
-        self.program, self.size, self._optimizer = program, size, optimizer
         self._evaluating: Any = None  # the code without the gradient, and the samples it was last used for
 
-    def _traced(self, sample: Callable[..., Any], x: Any, target: Any) -> Program:
+    def _traced(self, sample: Callable[..., Any], pair: tuple[Any, Any]) -> Program:
         trace = Trace()
-        outs = traced(trace, sample, [x, target])
-        return Program(trace, outs, [PARAMETER])
+        return Program(trace, traced(trace, sample, pair), [PARAMETER])
 
-    def compile(self) -> None:
-        """Make the code."""
+    def outputs(self, pairs: Sequence[Any]) -> tuple[list[Any], list[float]]:
+        """What the model gives for samples with the parameters it has now, and the losses. Not defined is nan."""
+        if self._evaluating is None or self._evaluating[0] is not pairs:
+            lanes = lanes_for(len(pairs))
+            kernel = Kernel(self.program, self.sizes, (0, 1), [], lanes=lanes, strict=False, each=True)
+            self._evaluating = pairs, kernel, self.sources(pairs)
+        _, kernel, sources = self._evaluating
+        workspace = kernel.workspace()
+        parameters = array("d", [p._data for p in self.program.parameters])
+        outs = array("d", bytes(8 * self.program.outs * len(pairs)))
+        for i, source in enumerate(sources):
+            workspace.table[kernel.slot("raw", ARGUMENT + i)] = _address(source)
+        workspace.table[kernel.slot("x", PARAMETER)] = _address(parameters)
+        workspace.table[kernel.slot("out")] = _address(outs)
+        kernel.run(workspace.address, len(pairs), 1.0)
+        kernel.release(workspace)
+        return self.results(outs.tolist())
+
+    def sources(self, pairs: Sequence[Any]) -> list[Any]:
+        """The inputs of all samples in a row, and the targets."""
+        rows = [array("d", [float(x) for pair in pairs for x in flatten(pair[i], "a sample")[0]]) for i in (0, 1)]
+        if [len(row) for row in rows] != [size * len(pairs) for size in self.sizes]:
+            raise ValueError("samples differ in their number of inputs or targets")
+        return rows
+
+    def results(self, outs: list[float]) -> tuple[list[Any], list[float]]:
+        """Outputs and losses, from all numbers in a row."""
+        width = self.program.outs
+        if width == 2:
+            return [self._outputs([x]) for x in outs[::2]], outs[1::2]
+        rows = range(0, len(outs), width)
+        return [self._outputs(outs[i : i + width - 1]) for i in rows], outs[width - 1 :: width]
+
+
+class Epochs:
+    """The training of a model by SGD, compiled.
+
+    sample: the model and the loss. pairs: the samples (x, target). size: of a batch.
+
+    Raises TypeError or ValueError if the optimizer cannot be compiled, ImportError without the extra [jit].
+    """
+
+    def __init__(self, sample: Sample, pairs: Sequence[Any], optimizer: SGD, size: int):
+        if type(optimizer) is not SGD:
+            raise TypeError(f"an optimizer other than SGD itself, as {type(optimizer).__name__}, is not compiled")
+        if not set(optimizer.params) <= set(sample.program.parameters):
+            raise ValueError("the optimizer has parameters that the model does not use")
+        self.sample, self.program, self.size, self._optimizer = sample, sample.program, size, optimizer
+        self._sizes, self._sources = sample.sizes, sample.sources(pairs)
+        self._compile()
+
+    def _compile(self) -> None:
         program = self.program
         self._kernel = kernel = Kernel(
             program,
@@ -241,35 +276,7 @@ class Epochs:
                 raise ValueError(f"the training loss became {total}")
             p = next(p for p in parameters if not isfinite(p._grad))
             raise ValueError(f"the gradient of {p.name or 'a parameter'} is {p._grad}; nothing was updated")
-        return self._results(outs)
-
-    def _results(self, outs: list[float]) -> tuple[list[Any], list[float]]:
-        width = self.program.outs
-        outputs = (
-            outs[::2] if width == 2 else [self._outputs(outs[i : i + width - 1]) for i in range(0, len(outs), width)]
-        )
-        return outputs, outs[width - 1 :: width]
-
-    def outputs(self, pairs: Sequence[Any]) -> tuple[list[Any], list[float]]:
-        """What the model gives for samples with the parameters it has now, and the losses."""
-        if self._evaluating is None or self._evaluating[0] is not pairs:
-            kernel = Kernel(self.program, self._sizes, (0, 1), [], lanes=lanes_for(len(pairs)), strict=False, each=True)
-            self._evaluating = pairs, kernel, [_row(pair[i] for pair in pairs) for i in (0, 1)]
-        _, kernel, sources = self._evaluating
-        workspace = kernel.workspace()
-        parameters = array("d", [p._data for p in self.program.parameters])
-        outs = array("d", bytes(8 * self.program.outs * len(pairs)))
-        for i, source in enumerate(sources):
-            workspace.table[kernel.slot("raw", ARGUMENT + i)] = _address(source)
-        workspace.table[kernel.slot("x", PARAMETER)] = _address(parameters)
-        workspace.table[kernel.slot("out")] = _address(outs)
-        kernel.run(workspace.address, len(pairs), 1.0)
-        kernel.release(workspace)
-        return self._results(outs.tolist())
-
-
-def _row(rows: Iterable[Any]) -> Any:
-    return array("d", [float(x) for row in rows for x in flatten(row, "a sample")[0]])
+        return self.sample.results(outs)
 
 
 def _address(numbers: Any) -> int:
