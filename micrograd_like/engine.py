@@ -14,6 +14,7 @@ from collections.abc import Callable, Container
 from numbers import Real
 from typing import Any
 
+from . import number as numbers
 from .number import Number, around, give_operators
 from .ops import Op, apply, number
 
@@ -62,7 +63,7 @@ class Value(Number):
 
     @property
     def data(self) -> float:
-        return self._data
+        return numbers.asked_for(self) if numbers.asking else self._data
 
     @data.setter
     def data(self, data: float) -> None:

@@ -45,6 +45,9 @@ class Number:
         op: Op | None
         name: str
 
+        @property
+        def data(self) -> float: ...
+
         def _unary(self) -> Self: ...
         def _binary(self, other: Any) -> Self: ...
 
@@ -87,7 +90,7 @@ class Number:
                     "to become a plain number, which would lose its derivative: use arrays with dtype=object and the "
                     "functions of micrograd_like, or .data where just the number is meant"
                 )
-        return self._data
+        return self.data
 
     def __int__(self) -> int:
         return int(float(self))
@@ -102,7 +105,7 @@ class Number:
         return self
 
     def __bool__(self) -> bool:
-        return self._data != 0.0
+        return self.data != 0.0
 
     def __pos__(self) -> "Number":
         return self
@@ -120,16 +123,16 @@ class Number:
     # Comparisons are of data; == and hash stay those of the object, so Values live in sets and dicts.
 
     def __lt__(self, other: Any) -> bool:
-        return self._data < _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self.data < _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     def __le__(self, other: Any) -> bool:
-        return self._data <= _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self.data <= _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     def __gt__(self, other: Any) -> bool:
-        return self._data > _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self.data > _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     def __ge__(self, other: Any) -> bool:
-        return self._data >= _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self.data >= _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     # micrograd's names, so that code written for it runs as it is.
 
@@ -265,6 +268,15 @@ asking = False
 around: ContextVar[Any] = ContextVar("around", default=None)
 
 _current, _new = around.get, object.__new__
+
+
+def asked_for(value: Any) -> float:
+    """The number of a Value, for which Python code asks, after telling the part of the program that wants to know."""
+    part = around.get()
+    told = part.holds("asked") if part is not None else None
+    if told is not None:
+        told(value)
+    return value._data  # type: ignore[no-any-return]
 
 
 def evaluating() -> bool:

@@ -32,10 +32,11 @@ class Part:
     """What is wanted in a part of the program; None leaves it to the part around this one.
 
     records: False gives Constants. anomalies: True watches for what is not finite. reading: True where a graph is being
-    read, which watches by itself. watch: a function, called with each node that is recorded.
+    read, which watches by itself. watch: a function, called with each node that is recorded. asked: a function, called
+    with each Value whose number Python code asks for, as `.data` and comparisons do.
     """
 
-    __slots__ = ("anomalies", "open", "outer", "reading", "records", "watch")
+    __slots__ = ("anomalies", "asked", "open", "outer", "reading", "records", "watch")
 
     def __init__(self, outer: "Part | None"):
         self.outer = outer
@@ -48,6 +49,7 @@ class Part:
         self.anomalies: bool | None = None
         self.reading: bool | None = None
         self.watch: Callable[[Value], None] | None = None
+        self.asked: Callable[[Value], None] | None = None
         self.open = False
 
     def holds(self, what: str) -> Any:
@@ -202,10 +204,10 @@ def _check_backward(root: Value) -> None:
 
     order = topological(root)
     for node in order:
-        if not isfinite(node.data) and all(isfinite(_bare(x)) for x in node.operands):
+        if not isfinite(node._data) and all(isfinite(_bare(x)) for x in node.operands):
             text = _applied(node.op, node.operands) if node.op is not None else f"the leaf {_cut(node.name)}".strip()
-            raise FloatingPointError(f"{text} = {node.data}{_recorded_at(node)}{_way(order, node)}")
-    sweep(order, {root: 1.0}, lambda node: (*map(_bare, node.operands), node.data), set(order), False, _check)
+            raise FloatingPointError(f"{text} = {node._data}{_recorded_at(node)}{_way(order, node)}")
+    sweep(order, {root: 1.0}, lambda node: (*map(_bare, node.operands), node._data), set(order), False, _check)
 
 
 # ---- what messages are made of -------------------------------------------------------------------------------------
@@ -252,7 +254,7 @@ def _way(order: Sequence[Value], node: Value) -> str:
 
 
 def _bare(x: Any) -> Any:
-    return x.data if isinstance(x, Value) else x
+    return x._data if isinstance(x, Value) else x
 
 
 def _short(x: Any) -> str:

@@ -535,6 +535,26 @@ def test_what_asks_for_a_number_is_told(f):
 
 
 @pytest.mark.parametrize(
+    "f",
+    [
+        lambda w, x: x if w > 0 else -x,
+        lambda w, x: float(w) * x,
+        lambda w, x: w.data * x,
+        lambda w, x: x * max(w, 0.0),
+        lambda w, x: x if w else -x,
+        lambda w, x: x * round(w),
+    ],
+)
+def test_numbers_of_values_from_outside_are_not_asked_for_either(f):
+    w = Value(2.0, name="w")
+    with pytest.raises(
+        TraceError, match=r"test_compiler.py, line \d+ .*the number of w while.*later it may be another"
+    ):
+        compile(lambda x: f(w, x))(1.0)
+    assert f(w, 1.0) == 1.0 or f(w, 1.0) == 2.0 or f(w, 1.0).data == 2.0
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: compile(3.0), "what is compiled is a function, not float 3.0"),

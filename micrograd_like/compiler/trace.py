@@ -14,6 +14,7 @@ from typing import Any
 from ..engine import Value, topological
 from ..number import differentiated
 from ..ops import FUNCTIONS, TABLE, Op, number
+from ..recording import part
 from ..series import give_operators
 from ..transforms import flatten
 
@@ -125,9 +126,20 @@ def traced(trace: Trace, f: Callable[..., Any], args: Sequence[Any]) -> Any:
         given.append(rebuild(fresh))
     differentiated.update(variables)  # derivatives of them are Values
     try:
-        return f(*given)
+        with part(asked=_refuse):
+            return f(*given)
     finally:
         differentiated.difference_update(variables)
+
+
+def _refuse(value: Value) -> None:
+    """A Value from outside has a number, but it may be another one when the code runs."""
+    if isinstance(value, Traced):
+        value._unknown()
+    raise TraceError(
+        f"{_line()}: this asks for the number of {value.name or 'a Value'} while the function is compiled; later it may"
+        " be another one. Use the Value itself, where(w > 0, a, b) for a branch, stop_gradient(w) for a constant"
+    )
 
 
 # ---- the flat program -------------------------------------------------------------------------------------------
