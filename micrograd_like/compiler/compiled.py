@@ -216,7 +216,7 @@ class Ready:
                 wanted = [ARGUMENT + i for i in self.order]
             else:
                 wanted = [PARAMETER]
-        program = Program(trace, outs, wanted)
+        program = Program(trace, outs, wanted, as_is=compiled.strict)
         self.parameters = program.parameters
         lanes = lanes_for(packed[batched[0]].count) if batched and not compiled.strict else 1
         self.kernel = Kernel(

@@ -95,7 +95,7 @@ class Nest:
             for read in statement.reads:
                 if read.space == CONSTANT:
                     read.fixed = self._constant(read, statement.path)
-                else:
+                elif not strict:  # or each number goes through memory, and sums are in the order of `backward`
                     self.link(read, statement.path)
         self._mark(gradient=gradient)
         if lanes > 1 and not strict:

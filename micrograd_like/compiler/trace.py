@@ -159,10 +159,11 @@ class Program:
 
     rows: in order; row i computes (VALUE, i). outs: how many results there are, which are the last rows.
     parameters: the Values from outside that it uses. constants: a number for each time one is used, so that these stand
-    in a row as the operations do. recorded: how many operations there were.
+    in a row as the operations do. recorded: how many operations there were. as_is: duplicates too, and in the order in
+    which `backward` goes back through them, not in which they were made.
     """
 
-    def __init__(self, trace: Trace, outs: Sequence[Any], differentiated: Iterable[int]):
+    def __init__(self, trace: Trace, outs: Sequence[Any], differentiated: Iterable[int], *, as_is: bool = False):
         self.rows: list[Row] = []
         self.parameters: list[Value] = []
         self.constants: list[float] = []
@@ -170,21 +171,15 @@ class Program:
         self._active = set(differentiated)
         self._varying: list[bool] = []  # is row i one that derivatives go through?
         self._made: dict[Any, Any] = {}
+        self._as_is = as_is
         self._where: dict[Any, Any] = {}  # a node -> its Ref, or the float that it is
 
-        needed = bytearray(len(trace.nodes))
-        for out in outs:
-            if isinstance(out, Traced) and out.number >= 0:
-                needed[out.number] = 1
-        for node in reversed(trace.nodes):
-            if needed[node.number]:
-                for x in node._b:
-                    if type(x) is Traced and x.number >= 0:
-                        needed[x.number] = 1
-        where = self._where
-        for node in trace.nodes:
-            if needed[node.number]:
-                where[node] = self._place(node.op, [self._of(x) for x in node._b])
+        nodes: Any = topological(*(x for x in outs if isinstance(x, Value)))
+        if not as_is:  # as they were computed, which has the loops
+            nodes = sorted((node for node in nodes if type(node) is Traced), key=lambda node: node.number)
+        for node in nodes:
+            if node.op is not None:
+                self._where[node] = self._place(node.op, [self._of(x) for x in node.operands])
         for x in outs:  # the results stand side by side at the end
             ref = self._ref(self._of(x))
             self._varying.append(self.is_active(ref))
@@ -225,7 +220,7 @@ class Program:
             return op.value(*operands)
         # Twice the same is computed once; not of constants, of which data are made: it would be a gap in a loop.
         key = op, *operands
-        found = None if float in map(type, operands) else self._made.get(key)
+        found = None if self._as_is or float in map(type, operands) else self._made.get(key)
         if found is None:
             active = tuple(
                 type(x) is tuple and passes and (self._varying[x[1]] if x[0] == VALUE else x[0] in self._active)

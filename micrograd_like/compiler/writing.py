@@ -314,7 +314,9 @@ class Writer:
                 value = total
             elif len(value.texts) == 1:
                 value = Native(self.code, value.texts * count)
-        if access.how == "here" and target.path == path:
+        if self.nest.strict:
+            self.add_to_memory(access, path, value)
+        elif access.how == "here" and target.path == path:
             self.adjoint[target] = self.plus(self.adjoint.get(target), value)
         elif access.how == "before" and target.path == path:
             self.adjoint_before[target] = self.plus(self.adjoint_before.get(target), value)
