@@ -20,6 +20,7 @@ from micrograd_like import (
     losses,
     maximum,
     nn,
+    no_grad,
     sigmoid,
     sin,
     sqrt,
@@ -504,6 +505,17 @@ def test_transforms_nest():
     assert compile(grad(f))(0.7) == pytest.approx(grad(f)(0.7), rel=1e-13)
     # perturbations are not confused
     assert compile(grad(lambda x: x * grad(lambda y: x + y)(1.0)))(3.0) == 1.0
+
+
+def test_no_grad_inside_gives_constants():
+    def f(x):
+        with no_grad():
+            still = sin(x) * x
+            slope = grad(sin)(x)
+        return x * still + slope * x
+
+    assert compile(value_and_grad(f))(0.7) == pytest.approx(value_and_grad(f)(0.7), rel=1e-14)
+    assert compile(f)(0.7) == pytest.approx(float(f(Value(0.7))), rel=1e-14)
 
 
 def test_custom_operations_call_back():

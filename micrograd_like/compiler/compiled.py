@@ -4,6 +4,7 @@ import threading
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 from operator import index
 from os import cpu_count
@@ -119,6 +120,11 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"compile({self.name})"
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "micrograd_like")
 
 
 class _Packed:
@@ -317,8 +323,7 @@ class Ready:
         if threads == 1:
             done = [self._work(packed, parameters, a, b, scale) for a, b in spans]
         else:
-            with ThreadPoolExecutor(threads) as pool:
-                done = list(pool.map(lambda span: self._work(packed, parameters, span[0], span[1], scale), spans))
+            done = list(_pool(threads).map(lambda span: self._work(packed, parameters, span[0], span[1], scale), spans))
         outs, gradients = done[0]
         for more, slopes in done[1:]:
             if self.kernel.each:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .around import Around
 from .loops import count_terms, folded
-from .lowering import address, llvm, simd
+from .lowering import address, features, llvm, simd
 from .nest import Nest
 from .trace import CONSTANT, PARAMETER, Program
 from .writing import Layout, Writer
@@ -154,7 +154,7 @@ def _machine(*, quick: bool) -> Any:
     target = binding.Target.from_default_triple()
     return target.create_target_machine(
         cpu=binding.get_host_cpu_name(),
-        features=binding.get_host_cpu_features().flatten(),
+        features=",".join(f"{'+' if on else '-'}{name}" for name, on in features().items()),
         opt=0 if quick else 3,
         jit=True,
     )

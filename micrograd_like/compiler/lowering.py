@@ -7,6 +7,7 @@ applied to Natives, write the code of the derivative. The rules are values only;
 import ctypes
 import ctypes.util
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from math import inf, log as natural_log, nan
@@ -451,7 +452,7 @@ MADE_OF: dict[str, Rule] = {
 @cache
 def c_library() -> Any:
     """The one whose functions Python's math has too."""
-    return ctypes.CDLL(ctypes.util.find_library("m"))
+    return ctypes.CDLL("ucrtbase" if sys.platform == "win32" else ctypes.util.find_library("m"))
 
 
 @cache
@@ -476,8 +477,11 @@ def llvm() -> Any:
 
 @cache
 def features() -> dict[str, bool]:
-    """What this machine has, by LLVM's names."""
-    return dict(llvm().get_host_cpu_features())
+    """What this machine has, by LLVM's names; nothing where LLVM cannot tell."""
+    try:
+        return dict(llvm().get_host_cpu_features())
+    except RuntimeError:
+        return {}
 
 
 def simd() -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import Value, topological
-from ..number import differentiated
+from ..number import around, differentiated
 from ..ops import FUNCTIONS, TABLE, Op, number
 from ..recording import part
 from ..series import give_operators
@@ -22,6 +22,9 @@ from ..transforms import flatten
 VALUE, PARAMETER, CONSTANT, ARGUMENT = range(4)
 
 Ref = tuple[int, int]  # (where, number there)
+
+
+_CONSTANT = TABLE["stop_gradient"]
 
 
 class TraceError(TypeError):
@@ -57,6 +60,8 @@ class Traced(Value):
         node.op, node._a, node._b, node._mark = op, None, operands, None
         node.trace, node.number = trace, len(trace.nodes)
         trace.nodes.append(node)
+        if around.get().holds("records") is False and op is not _CONSTANT:
+            return Traced._record(_CONSTANT, (node,))  # in `no_grad`, where nothing is known of how
         return node
 
     def _unknown(self) -> Any:
