@@ -280,9 +280,18 @@ def averages(x):
     return sum(seen)
 
 
+def reads_its_first_turn(x):
+    y, total, seen = x[0] * x[1], x[2] * x[3], []
+    for _ in range(6):
+        y = tanh(y) * x[4]
+        seen.append(y)
+        total = total + y * seen[0]
+    return total
+
+
 LOOPS = [
     chain, two_states, distance_two, stencil, products, triangle, layers, rosenbrock, last_of_inner, shared_constant,
-    reversed_reads, convolution, averages,
+    reversed_reads, convolution, averages, reads_its_first_turn,
 ]  # fmt: skip
 
 
@@ -315,6 +324,88 @@ def test_hessians_of_loops(f):
     rng = random.Random(3)
     x = [rng.uniform(-0.9, 0.9) for _ in range(5)]
     assert flat(compile(hessian(f))(x)) == pytest.approx(flat(hessian(f)(x)), rel=1e-9, abs=1e-10)
+
+
+PAIRS = [
+    lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b * 0.5, lambda a, b: tanh(a) * b, maximum,
+    lambda a, b: a * 0.3 + b * 0.7, lambda a, b: sigmoid(a) - b, lambda a, b: a / (1 + b * b),
+]  # fmt: skip
+
+
+def random_loops(rng):
+    """A random sequence of loops that read themselves and one another in all kinds of ways."""
+    plan = [
+        (rng.randrange(8), rng.randint(3, 9), rng.randint(1, 3), rng.randint(1, 5), [rng.choice(PAIRS) for _ in "abc"])
+        for _ in range(rng.randint(1, 4))
+    ]
+
+    def f(x):
+        x = list(x)
+        for kind, turns, step, shift, (a, b, c) in plan:
+            n = len(x)
+            if kind == 0:  # a chain
+                y = x[shift % n]
+                for _ in range(turns):
+                    y = b(a(y, x[step % n]), x[shift % n])
+                x = [*x, y]
+            elif kind == 1:  # each with another
+                x = [a(v, x[(i * step + shift) % n]) for i, v in enumerate(x)]
+            elif kind == 2:  # a scan, and what is read from it at once
+                y, out = x[0], []
+                for i in range(n):
+                    y = a(y, x[i])
+                    out.append(b(y, x[(i + shift) % n]))
+                x = out
+            elif kind == 3:  # a nest with a running value
+                out = []
+                for i in range(min(turns, n)):
+                    t = x[i]
+                    for v in x:
+                        t = a(t, b(v, x[i]))
+                    out.append(tanh(t))
+                x = [*out, *x[:2]]
+            elif kind == 4:  # a value that runs through a nest
+                t = x[0]
+                for i in range(n):
+                    for j in range(turns):
+                        t = t + c(x[i], x[(i + j) % n]) * 0.1
+                x = [t, *x]
+            elif kind == 5:  # a shift
+                x = [*x[1:], a(x[0], x[-1])]
+            elif kind == 6:  # two and three turns back
+                h = (x * 3)[:3]
+                for _ in range(turns):
+                    h.append(a(h[-1], b(h[-2], h[-3])))
+                x = [*x, *h[-shift:]]
+            else:  # half as far back as forward
+                h = [x[0] * 0.1]
+                for i in range(turns):
+                    h.append(c(h[i // 2], x[i % n]))
+                x = [*x, *h[-2:]]
+            x = x[:14]
+        return sum(v * v for v in x) + x[-1]
+
+    return f
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_loops(seed):
+    rng = random.Random(seed)
+    f = random_loops(rng)
+    x = [rng.uniform(-1, 1) for _ in range(rng.randint(3, 9))]
+    value, gradient = value_and_grad(f)(x)
+    scale = max(1.0, abs(value), *map(abs, gradient))
+
+    def near(found, wanted):
+        return found == pytest.approx(wanted, rel=1e-10, abs=1e-10 * scale)
+
+    found = compile(value_and_grad(f))(x)
+    assert near(found[0], value) and near(found[1], gradient)
+    total = compile(value_and_grad(lambda p, c: f([v * c for v in p])), batched=1, reduce="sum")(x, [1.0] * 11)
+    assert near(total[0] / 11, value) and near([g / 11 for g in total[1]], gradient)
+    each = compile(value_and_grad(f), batched=0)([x] * 9)
+    assert near(each[0], value) and near([9 * g for g in each[1][8]], gradient)
+    assert_same_bits(f, x)
 
 
 def terms_of(f, size):

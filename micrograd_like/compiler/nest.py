@@ -235,22 +235,24 @@ class Nest:
 
     def _independent(self, loop: Loop) -> bool:
         """Does no turn read what another computes?"""
-        if loop.carried:
-            return False
-        depth = len(loop.path)
-        low, high = loop.base, loop.base + loop.size * loop.count
         reads = [(read, statement.path) for statement in loop.statements() for read in statement.reads]
         reads += [(read, inner.path) for inner in _loops(loop) for read in inner.carried.values()]
-        for read, path in reads:
-            if read.space == VALUE and read.how == "memory":
-                spans = [
-                    (around.count - 1) * step for around, step in zip(path[depth:], read.steps[depth:], strict=True)
-                ]
-                least = read.base + sum(min(span, 0) for span in spans)
-                most = read.base + sum(max(span, 0) for span in spans)
-                if most >= low and least < high:
-                    return False
-        return True
+        return not loop.carried and not any(self.meets(read, path, loop) for read, path in reads)
+
+    def meets(self, read: Access, path: Sequence[Loop], loop: Loop) -> bool:
+        """May what is read from memory be what the loop computes, in the same turn of the loops around it?"""
+        if read.space != VALUE or read.how != "memory":
+            return False
+        depth = len(loop.path)
+        low, high = loop.base, loop.base + loop.size * loop.count - 1
+        moving = list(zip(path, read.steps, strict=True))
+        if all(step == around.size for around, step in moving[1:depth]):
+            moving = moving[depth:]  # it moves on with the loop itself
+        else:
+            high += sum((around.count - 1) * around.size for around in loop.path[1:])
+        spans = [(around.count - 1) * step for around, step in moving]
+        least, most = (read.base + sum(f(span, 0) for span in spans) for f in (min, max))
+        return most >= low and least <= high
 
 
 class _Probe:

@@ -322,7 +322,7 @@ class Writer:
             self.adjoint_before[target] = self.plus(self.adjoint_before.get(target), value)
         elif access.how == "after" and target.path[:-1] == path:
             self.adjoint_after[target] = self.plus(self.adjoint_after.get(target), value)
-        elif len(path) > 1 and not access.steps[-1]:
+        elif len(path) > 1 and not access.steps[-1] and not self.nest.meets(access, path, path[-1]):
             self.add_up(access, path[-1], value)
         else:
             self.add_to_memory(access, path, value)
