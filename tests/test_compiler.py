@@ -30,7 +30,7 @@ from micrograd_like import (
 )
 from micrograd_like.compiler import TraceError
 from micrograd_like.compiler.loops import count_terms, folded
-from micrograd_like.compiler.trace import ARGUMENT, Program, Trace, Traced
+from micrograd_like.compiler.trace import ARGUMENT, Program, Trace, traced
 from micrograd_like.ops import TABLE, apply
 
 pytest.importorskip("llvmlite")
@@ -410,8 +410,7 @@ def test_random_loops(seed):
 
 def terms_of(f, size):
     trace = Trace()
-    out = f([Traced(trace, (ARGUMENT, i)) for i in range(size)])
-    program = Program(trace, [out], [ARGUMENT])
+    program = Program(trace, [traced(trace, f, [[0.0] * size])], [ARGUMENT])
     return len(program.rows), count_terms(folded(program))
 
 

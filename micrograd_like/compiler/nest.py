@@ -195,10 +195,12 @@ class Nest:
                 if out:
                     for n in _all(statement.place, statement.path):
                         values[n] = 1
+        inward = {loop: self._reads_itself(loop) for chunk in self.chunks for loop in _loops(chunk)}
         for statement in self.statements():
-            statement.stored = _kept(statement, values)
+            always = inward[statement.path[-1]]
+            statement.stored = _kept(statement, values, always=always)
             if gradient and any(statement.active):
-                statement.adjoint = _kept(statement, adjoints)
+                statement.adjoint = _kept(statement, adjoints, always=always)
 
     def partials(self, statement: Statement) -> tuple[Any, ...]:
         """Those of the row; where it is as good but for a rounding, in the form that needs the result only."""
@@ -227,17 +229,22 @@ class Nest:
         if not isinstance(item, Loop):
             return
         inner = [x for x in item.items if isinstance(x, Loop)]
-        if inner and not any(isinstance(y, Loop) for x in inner for y in x.items) and self._independent(item):
+        if (
+            inner
+            and not any(isinstance(y, Loop) for x in inner for y in x.items)
+            and not item.carried
+            and not self._reads_itself(item)
+        ):
             item.copies = next((n for n in (4, 5, 3) if item.count % n == 0), 4 if item.count > 4 else 1)
             return
         for x in inner:
             self._write_side_by_side(x)
 
-    def _independent(self, loop: Loop) -> bool:
-        """Does no turn read what another computes?"""
+    def _reads_itself(self, loop: Loop) -> bool:
+        """Does a turn read from memory what another computes, or the same?"""
         reads = [(read, statement.path) for statement in loop.statements() for read in statement.reads]
         reads += [(read, inner.path) for inner in _loops(loop) for read in inner.carried.values()]
-        return not loop.carried and not any(self.meets(read, path, loop) for read, path in reads)
+        return any(self.meets(read, path, loop) for read, path in reads)
 
     def meets(self, read: Access, path: Sequence[Loop], loop: Loop) -> bool:
         """May what is read from memory be what the loop computes, in the same turn of the loops around it?"""
@@ -323,15 +330,15 @@ def _all(access: Access, path: Sequence[Loop]) -> Iterator[int]:
     )
 
 
-def _kept(statement: Statement, marks: bytearray) -> str:
-    """Is any of its numbers marked, or only those of the last turns of its loop?"""
+def _kept(statement: Statement, marks: bytearray, *, always: bool) -> str:
+    """Is any of its numbers marked, or only those of the last turns of its loop? always: is that no difference?"""
     count = statement.path[-1].count
     found = ""
     turns = 0
     for n in _all(statement.place, statement.path):
         turns = turns % count + 1
         if marks[n]:
-            if turns < count:
+            if always or turns < count:
                 return "always"
             found = "last"
     return "always" if found and count == 1 else found
