@@ -464,6 +464,23 @@ def test_a_network_is_read_live_and_differentiated(sizes, count):
             p.data = rng.uniform(-1, 1)
 
 
+@pytest.mark.parametrize("samples", [1, 7, 8, 15, 16, 17, 23, 24, 25, 31, 32, 33, 47, 48, 49, 57, 95, 96, 100])
+def test_batches_of_every_size(samples):
+    """What does not fill the registers counts for nothing, and nothing is written beside them."""
+
+    def f(w, x):
+        return sum(tanh(a * b) for a, b in zip(w, x, strict=True)) * w[0]
+
+    rng = numpy.random.default_rng(samples)
+    w, X = rng.normal(size=40), rng.normal(size=(samples, 40))
+    value, slope = compile(value_and_grad(f), batched=1)(w, X)
+    t = numpy.tanh(w * X)
+    assert value == pytest.approx((t.sum(1) * w[0]).mean(), rel=1e-12)
+    expected = ((1 - t * t) * X * w[0]).mean(0)
+    expected[0] += t.sum(1).mean()
+    assert slope == pytest.approx(expected, rel=1e-12)
+
+
 def test_each_sample_by_itself():
     model = nn.MLP(3, [4, 2], activation="tanh", rng=random.Random(0))
     X = [[0.1 * i, 0.2, -0.3 * i] for i in range(19)]

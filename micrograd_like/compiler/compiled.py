@@ -1,5 +1,6 @@
 """`compile`: a function of Values as native code."""
 
+import gc
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,7 @@ from .trace import ARGUMENT, PARAMETER, Program, Trace, traced
 
 PIECE = 500_000  # operations on single numbers that a thread is worth to be started for
 PIECES = 16  # into which a batch is cut at most
+ZERO = array("d", (0.0,))  # times n: room for n numbers, in the quickest way
 
 
 def compile(  # noqa: A001  # the field's name
@@ -104,7 +106,14 @@ class Compiled:
         key = how, *(p.key for p in packed)
         with self._lock:
             if key not in self._ready:
-                self._ready[key] = Ready(self, packed, how)
+                # What is recorded is no garbage; the collector would look through all of it, again and again.
+                collects = gc.isenabled()
+                gc.disable()
+                try:
+                    self._ready[key] = Ready(self, packed, how)
+                finally:
+                    if collects:
+                        gc.enable()
             self._lasts[how] = self._last = self._ready[key]
             return self._ready[key]
 
@@ -172,7 +181,7 @@ def _pack(x: Any, place: int, *, batched: bool) -> _Packed:
 
 
 def _is_array(x: Any) -> bool:
-    return hasattr(x, "__array_interface__") and bool(x.ndim)
+    return hasattr(type(x), "__array_interface__") and bool(x.ndim)  # asked of x, it would be made
 
 
 def _shape(x: Any) -> Any:
@@ -242,53 +251,58 @@ class Ready:
             (slot("gradient", s), counts[s], 8 * counts[s] if layout.is_vector(s) else 0) for s in wanted
         ]
         self._seen: list[Any] = [None] * len(packed)  # the arrays of the last call
+        self._mean = bool(batched) and compiled.reduce == "mean"
+        self._rows = len(program.rows)
 
     def again(self, args: tuple[Any, ...]) -> list[_Packed] | None:
         """The arguments packed, if they are arrays as those of the last call, or floats: the quick way."""
         if len(args) != len(self._seen):
             return None
-        packed = []
+        packed, same = [], True
         for i, x in enumerate(args):
             seen = self._seen[i]
             if seen is None or type(x) is not type(seen.like):
                 return None
             if type(x) is float:
+                same = False
                 packed.append(_pack(x, i, batched=False))
             elif x is seen.like and x.shape == seen.shape:
                 packed.append(seen)
             elif x.shape[i in self.compiled.batched :] == seen.key[1] and x.dtype == seen.like.dtype:
+                same = False
                 packed.append(_pack(x, i, batched=i in self.compiled.batched))
             else:
                 return None
-        return packed
+        return self._seen if same else packed
 
     def __call__(self, packed: Sequence[_Packed]) -> Any:
-        kernel, compiled = self.kernel, self.compiled
-        self._seen = [p if p.shape is not None else None for p in packed]
+        if packed is not self._seen:
+            self._seen = [p if p.shape is not None else None for p in packed]
         count = packed[self.batched[0]].count if self.batched else 1
         for i in self.batched:
             if packed[i].count != count:
                 raise ValueError(
                     f"argument {self.batched[0]} has {count} samples, and argument {i} has {packed[i].count}"
                 )
-        scale = 1.0 / count if compiled.reduce == "mean" and self.batched else 1.0
-        parameters = array("d", [p._data for p in self.parameters])
-        pieces = max(1, min(PIECES, count * len(kernel.program.rows) // PIECE))
-        if pieces == 1:
+        scale = 1.0 / count if self._mean else 1.0
+        parameters = array("d", [p._data for p in self.parameters]) if self.parameters else ZERO
+        pieces = count * self._rows // PIECE
+        if pieces < 2:
             outs, gradients = self._work(packed, parameters, 0, count, scale)
         else:
-            outs, gradients = self._share(packed, parameters, count, scale, pieces)
-        values = outs.tolist() if scale == 1.0 or kernel.each else [x * scale for x in outs]
+            outs, gradients = self._share(packed, parameters, count, scale, min(pieces, PIECES))
         if self.how == "value":
+            values = outs.tolist() if scale == 1.0 or self.kernel.each else [x * scale for x in outs]
             return self._results(values, packed)
+        value = outs[0] * scale
         if self.how == "backward":
             for p, g in zip(self.parameters, gradients[0], strict=False):
                 p._grad += g
-            return values[0]
+            return value
         shaped = [self._shaped(i, g, packed[i]) for i, g in zip(self.order, gradients, strict=True)]
-        if not compiled.several:
-            return values[0], shaped[0]
-        return values[0], tuple(shaped[self.order.index(i)] for i in self.places)
+        if not self.compiled.several:
+            return value, shaped[0]
+        return value, tuple(shaped[self.order.index(i)] for i in self.places)
 
     def _work(
         self, packed: Sequence[_Packed], parameters: Any, start: int, end: int, scale: float
@@ -302,10 +316,10 @@ class Ready:
         table[self._parameters] = parameters.buffer_info()[0]
         gradients = []
         for where, size, step in self._gradients:
-            room = array("d", bytes(8 * (size * (end - start) if step else size) or 8))
+            room = ZERO * (size * (end - start) if step else size or 1)
             table[where] = room.buffer_info()[0]
             gradients.append(room)
-        outs = array("d", bytes(8 * kernel.outs * (end - start if kernel.each else 1)))
+        outs = ZERO * (kernel.outs * (end - start) if kernel.each else kernel.outs)
         table[self._out] = outs.buffer_info()[0]
         kernel.run(workspace.address, end - start, scale)
         kernel.release(workspace)
@@ -343,10 +357,10 @@ class Ready:
     def _shaped(self, place: int, numbers: Any, packed: _Packed) -> Any:
         """A gradient in the shape of the argument."""
         x = packed.like
-        if _is_array(x):
+        if packed.shape or _is_array(x):
             import numpy
 
-            return numpy.frombuffer(numbers)[: x.size].reshape(x.shape)
+            return numpy.ndarray(x.shape, float, numbers)
         size = self.sizes[place]
         if place in self.compiled.batched:
             parts = [numbers[i * size : (i + 1) * size].tolist() for i in range(packed.count)]

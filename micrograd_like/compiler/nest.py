@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import product
+from operator import attrgetter
 from typing import Any
 
 from ..ops import Op
@@ -70,6 +71,9 @@ class Loop:
                 yield from item.statements()
 
 
+_base = attrgetter("base")
+
+
 class Nest:
     """The whole: chunks, which are loops of one turn."""
 
@@ -110,15 +114,9 @@ class Nest:
     def find(self, number: int) -> Statement:
         """The statement that computes the number."""
         at: Statement | Loop = self.chunks[bisect_right(self._starts, number) - 1]
-        offset = number - at.base
         while isinstance(at, Loop):
-            offset %= at.size
-            for item in at.items:
-                size = item.size * item.count if isinstance(item, Loop) else 1
-                if offset < size:
-                    at = item
-                    break
-                offset -= size
+            number = at.base + (number - at.base) % at.size  # of its first turn
+            at = at.items[bisect_right(at.items, number, key=_base) - 1]
         return at
 
     def link(self, access: Access, path: tuple[Loop, ...]) -> Access:
