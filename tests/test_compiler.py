@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 import struct
 import threading
 
@@ -529,6 +530,29 @@ def test_threads_may_call_one_function():
     assert [found[i] for i in range(200)] == wanted
 
 
+def test_gradient_descent_in_place():
+    X = numpy.random.default_rng(0).normal(size=(37, 3))
+    y = X @ [1.0, -2.0, 0.5]
+
+    def loss(w, x, t):
+        return (sum(a * b for a, b in zip(w, x, strict=True)) - t) ** 2
+
+    compiled = compile(loss, batched=(1, 2))
+    w = numpy.zeros(3)
+    wanted = w.copy()
+    for steps in (1, 1, 20):
+        before = compiled.descend(w, X, y, lr=0.1, steps=steps)
+        for _ in range(steps):
+            value, slope = compiled.value_and_grad(wanted, X, y)
+            wanted -= 0.1 * slope
+        assert before == pytest.approx(value, rel=1e-13)
+        assert w == pytest.approx(wanted, rel=1e-12)
+    alone = compile(rosenbrock)
+    x = numpy.full(5, 0.5)
+    alone.descend(x, lr=1e-3, steps=3000)
+    assert rosenbrock(x.tolist()) < 0.1 < rosenbrock([0.5] * 5)
+
+
 # ---- arguments and results ------------------------------------------------------------------------------------
 
 
@@ -702,11 +726,15 @@ def test_numbers_of_values_from_outside_are_not_asked_for_either(f):
             lambda: compile(grad(abs, 1))(1.0),
             "abs was called with 1 arguments, and is to be differentiated by number 1",
         ),
+        (lambda: compile(sum).descend([1.0], lr=1.0), "a writable numpy array of float64, not [1.0]"),
+        (lambda: compile(abs).descend(1.0, lr=1.0), "a writable numpy array of float64, not 1.0"),
+        (lambda: compile(abs).descend(1.0, lr=0.0), "descend takes lr > 0 and steps >= 1, got lr=0.0, steps=1"),
+        (lambda: compile(abs, batched=0).descend([1.0], lr=1.0), "descend changes the first argument, which is one of"),
         (lambda: compile(abs).ir, "abs has not been called yet"),
         (lambda: compile(lambda x: "text")(1.0), "what <lambda> returned should have numbers"),
         (lambda: compile(abs)("text"), "argument 0 should have numbers"),
     ],
 )
 def test_misuse(call, message):
-    with pytest.raises((TypeError, ValueError, RuntimeError), match=message.replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises((TypeError, ValueError, RuntimeError), match=re.escape(message)):
         call()

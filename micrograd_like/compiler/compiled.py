@@ -5,8 +5,10 @@ import threading
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from ctypes import CFUNCTYPE, c_double, c_int64, c_void_p
 from functools import cache
 from itertools import pairwise
+from math import inf
 from operator import index
 from os import cpu_count
 from time import perf_counter
@@ -16,6 +18,7 @@ from ..transforms import flatten
 from .kernel import Kernel
 from .lowering import lanes_for, llvm
 from .trace import ARGUMENT, PARAMETER, Program, Trace, traced
+from .training import DESCEND
 
 PIECE = 500_000  # operations on single numbers that a thread is worth to be started for
 PIECES = 16  # into which a batch is cut at most
@@ -94,13 +97,35 @@ class Compiled:
         """f, one number; the derivative by each Value from outside, as a model's parameters, is added to its `grad`."""
         return self._run(args, "backward")  # type: ignore[no-any-return]
 
+    def descend(self, x: Any, *args: Any, lr: float, steps: int = 1) -> float:
+        """Steps of gradient descent, x -= lr ∂f/∂x, in place and in one call of native code. Returns f before the last.
+
+        x: the first argument of f, not batched, a numpy array of float64. It is for loops that would be over sooner
+        than Python comes from one step to the next; nothing looks at what the numbers become. Raises TypeError for
+        another x, ValueError unless lr > 0 and steps >= 1.
+        """
+        if not 0.0 < lr < inf or steps < 1:
+            raise ValueError(f"descend takes lr > 0 and steps >= 1, got lr={lr!r}, steps={steps!r}")
+        if 0 in self.batched or self.argnums != [0]:
+            raise ValueError(
+                "descend changes the first argument, which is one of the samples here, or not differentiated"
+            )
+        ready, packed = self._packed((x, *args), "gradient")
+        if packed[0].shape is None or not getattr(x, "ndim", 0) or not x.flags.writeable:
+            raise TypeError(f"descend changes its first argument: a writable numpy array of float64, not {x!r:.60}")
+        return ready.descend(packed, lr, steps)
+
     def _run(self, args: tuple[Any, ...], how: str) -> Any:
+        ready, packed = self._packed(args, how)
+        return ready(packed)
+
+    def _packed(self, args: tuple[Any, ...], how: str) -> "tuple[Ready, Sequence[_Packed]]":
         ready = self._lasts.get(how)
         packed = ready.again(args) if ready is not None else None
         if ready is None or packed is None:
             packed = [_pack(x, i, batched=i in self.batched) for i, x in enumerate(args)]
             ready = self._prepared(packed, how)
-        return ready(packed)
+        return ready, packed
 
     def _prepared(self, packed: "list[_Packed]", how: str) -> "Ready":
         key = how, *(p.key for p in packed)
@@ -237,6 +262,7 @@ class Ready:
         self.kernel = Kernel(
             program, self.sizes, batched, wanted, lanes=lanes, strict=compiled.strict,
             each=bool(batched) and compiled.reduce is None,
+            more=self._descent if wanted == [ARGUMENT] and 0 not in batched else None,
         )  # fmt: skip
         self.seconds = perf_counter() - started
 
@@ -253,6 +279,7 @@ class Ready:
         self._seen: list[Any] = [None] * len(packed)  # the arrays of the last call
         self._mean = bool(batched) and compiled.reduce == "mean"
         self._rows = len(program.rows)
+        self._descents: list[_Descent] = []  # that no thread uses now
 
     def again(self, args: tuple[Any, ...]) -> list[_Packed] | None:
         """The arguments packed, if they are arrays as those of the last call, or floats: the quick way."""
@@ -276,15 +303,7 @@ class Ready:
         return self._seen if same else packed
 
     def __call__(self, packed: Sequence[_Packed]) -> Any:
-        if packed is not self._seen:
-            self._seen = [p if p.shape is not None else None for p in packed]
-        count = packed[self.batched[0]].count if self.batched else 1
-        for i in self.batched:
-            if packed[i].count != count:
-                raise ValueError(
-                    f"argument {self.batched[0]} has {count} samples, and argument {i} has {packed[i].count}"
-                )
-        scale = 1.0 / count if self._mean else 1.0
+        count, scale = self._count(packed)
         parameters = array("d", [p._data for p in self.parameters]) if self.parameters else ZERO
         pieces = count * self._rows // PIECE
         if pieces < 2:
@@ -303,6 +322,18 @@ class Ready:
         if not self.compiled.several:
             return value, shaped[0]
         return value, tuple(shaped[self.order.index(i)] for i in self.places)
+
+    def _count(self, packed: Sequence[_Packed]) -> tuple[int, float]:
+        """How many samples there are, and the derivative of the result by that of each."""
+        if packed is not self._seen:
+            self._seen = [p if p.shape is not None else None for p in packed]
+        count = packed[self.batched[0]].count if self.batched else 1
+        for i in self.batched:
+            if packed[i].count != count:
+                raise ValueError(
+                    f"argument {self.batched[0]} has {count} samples, and argument {i} has {packed[i].count}"
+                )
+        return count, 1.0 / count if self._mean else 1.0
 
     def _work(
         self, packed: Sequence[_Packed], parameters: Any, start: int, end: int, scale: float
@@ -324,6 +355,25 @@ class Ready:
         kernel.run(workspace.address, end - start, scale)
         kernel.release(workspace)
         return outs, gradients
+
+    def _descent(self, kernel: Kernel) -> str:
+        return DESCEND.format(
+            x=kernel.slot("x", ARGUMENT), gradient=kernel.slot("gradient", ARGUMENT), out=kernel.slot("out"),
+            count=kernel.counts[ARGUMENT],
+        )  # fmt: skip
+
+    def descend(self, packed: Sequence[_Packed], lr: float, steps: int) -> float:
+        """Gradient descent on the first argument, in place."""
+        count, scale = self._count(packed)
+        try:
+            descent = self._descents.pop()
+        except IndexError:
+            descent = _Descent(self)
+        descent.read(packed)
+        descent.run(descent.workspace.address, count, scale, lr, steps)
+        value: float = descent.outs[0] * scale
+        self._descents.append(descent)
+        return value
 
     def _share(
         self, packed: Sequence[_Packed], parameters: Any, count: int, scale: float, pieces: int
@@ -377,3 +427,28 @@ class Ready:
 
             columns = [numpy.array(column) for column in columns]
         return self.rebuild_out(columns)
+
+
+class _Descent:
+    """What `descend` needs, kept from call to call: a step may take less time than to put it together."""
+
+    def __init__(self, ready: Ready):
+        kernel = ready.kernel
+        self._ready, self._packed = ready, None
+        self.workspace = kernel.workspace()
+        ((where, size, _),) = ready._gradients
+        self._gradient, self.outs = ZERO * (size or 1), ZERO * 1
+        self.workspace.table[where] = self._gradient.buffer_info()[0]
+        self.workspace.table[ready._out] = self.outs.buffer_info()[0]
+        self.run = CFUNCTYPE(None, c_void_p, c_int64, c_double, c_double, c_int64)(kernel.function("descend"))
+
+    def read(self, packed: Any) -> None:
+        """Take the arguments."""
+        ready, table = self._ready, self.workspace.table
+        if ready.parameters:
+            self._numbers = array("d", [p._data for p in ready.parameters])
+            table[ready._parameters] = self._numbers.buffer_info()[0]
+        if packed is not self._packed:
+            self._packed = packed
+            for (where, _), p in zip(ready._inputs, packed, strict=True):
+                table[where] = p.address

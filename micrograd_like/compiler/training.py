@@ -126,6 +126,42 @@ end:
 }}"""
 
 
+# Gradient descent on the first argument: out = f(x), x = x - rate ∂f/∂x, over and over.
+DESCEND = """define void @descend(ptr %table, i64 %n, double %scale, double %rate, i64 %steps) {{
+start:
+  %x.at = getelementptr ptr, ptr %table, i64 {x}
+  %x = load ptr, ptr %x.at
+  %g.at = getelementptr ptr, ptr %table, i64 {gradient}
+  %g = load ptr, ptr %g.at
+  %out.at = getelementptr ptr, ptr %table, i64 {out}
+  %out = load ptr, ptr %out.at
+  br label %step
+step:
+  %i = phi i64 [0, %start], [%i.next, %stepped]
+  store double 0.0, ptr %out
+  call void @run(ptr %table, i64 %n, double %scale)
+  br label %number
+number:
+  %j = phi i64 [0, %step], [%j.next, %number]
+  %xj.at = getelementptr double, ptr %x, i64 %j
+  %gj.at = getelementptr double, ptr %g, i64 %j
+  %xj = load double, ptr %xj.at
+  %gj = load double, ptr %gj.at
+  %change = fmul double %rate, %gj
+  %new = fsub double %xj, %change
+  store double %new, ptr %xj.at
+  %j.next = add i64 %j, 1
+  %j.more = icmp slt i64 %j.next, {count}
+  br i1 %j.more, label %number, label %stepped
+stepped:
+  %i.next = add i64 %i, 1
+  %i.more = icmp slt i64 %i.next, %steps
+  br i1 %i.more, label %step, label %done
+done:
+  ret void
+}}"""
+
+
 class Sample:
     """What a model and a loss compute of one sample, traced: its outputs, and the loss.
 
