@@ -13,6 +13,7 @@ Targets are printed with what was reached.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import importlib.util
@@ -24,6 +25,7 @@ import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -241,19 +243,7 @@ class Net:
 def net_ours(net, steps=1):
     k = compile(value_and_grad(net.of_sample()), batched=(1, 2), threads=1)
     p, X, Y = net.p.copy(), net.X, net.Y
-
-    def step():
-        nonlocal p
-        _, g = k(p, X, Y)
-        g *= RATE
-        p -= g
-
-    def run():
-        # Many steps in one call: when there is a way to do them natively (the epoch of `fit`), it belongs here.
-        for _ in range(steps):
-            step()
-
-    return System(lambda: k(net.p, X, Y)[1], step if steps == 1 else run)
+    return System(lambda: k(net.p, X, Y)[1], lambda: k.descend(p, X, Y, lr=RATE, steps=steps))
 
 
 def net_jax(net, steps=1):
@@ -505,7 +495,8 @@ def casadi_system(f, x):
     def prepared(options):
         symbols = casadi.SX.sym("x", len(x))
         value = f([symbols[i] for i in range(len(x))])
-        function = casadi.Function("f", [symbols], [value, casadi.gradient(value, symbols)], options)
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # it leaves what gcc made
+            function = casadi.Function("f", [symbols], [value, casadi.gradient(value, symbols)], options)
         room = numpy.empty(1), numpy.empty(len(x))
         buffer, run = function.buffer()
         buffer.set_arg(0, memoryview(x))
