@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any, NamedTuple, Self
 
 from ..byhand.expression import Expression
-from ..byhand.tidy import Part, terms
+from ..byhand.tidy import Part, product, terms
 from ..ops import TABLE, Op
 
 _ids = count()
@@ -80,6 +80,9 @@ class Name(str):
         self.stem, self.at = stem, index
         return self
 
+    def indices(self) -> Iterator[Index]:
+        return (v for a in self.at for v, _ in a.steps)
+
     def put(self, by: Mapping[Index, Affine]) -> "Name":
         return Name(self.stem, [a.put(by) for a in self.at])
 
@@ -113,6 +116,8 @@ def _applied(op: Op, operands: Sequence[Part]) -> Part:
         return operands[operands[0] == 0.0]
     if op.name == "same":
         return operands[0]
+    if isinstance(op, Series) and not any(op.over in name.indices() for name in _names(operands[0])):
+        return product([float(op.over.last - op.over.first + 1), operands[0]])  # as often the same
     if all(type(x) is float for x in operands):
         return op.value(*operands)
     return Expression(op, tuple(operands))

@@ -104,7 +104,8 @@ class _Join:
                 if one is not None and _again(one, self.now) == other:
                     continue
                 start = other.stem in self.own and not self._is_made(other)
-                start = start and not any(_may_be(other, name) for _, name in self.now.values())
+                others = [*(name for _, name in self.now.values()), *(self.before.keys() - {other})]
+                start = start and not any(_may_be(other, name) for name in others)
                 if not start or _op(a) or str(self.before.setdefault(other, a)) != str(a):
                     return False
             elif not isinstance(b, Expression) or not isinstance(a, Expression) or one is not None:

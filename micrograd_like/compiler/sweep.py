@@ -17,6 +17,7 @@ from .equations import (
     Item,
     Name,
     Series,
+    _applied,
     _carried,
     _equations,
     _names,
@@ -102,9 +103,9 @@ def _series_over(v: Index, term: Part) -> Part:
     if isinstance(term, Expression) and _op(term) == "neg":
         return product([-1.0, _series_over(v, term.operands[0])])
     factors = _factors(term)
-    inside = [x for x in factors if any(w is v for name in _names(x) for a in name.at for w, _ in a.steps)]
+    inside = [x for x in factors if any(v in name.indices() for name in _names(x))]
     outside = [x for x in factors if x not in inside]
-    return product([*outside, Expression(Series(v), (product(inside),))])
+    return product([*outside, _applied(Series(v), [product(inside)])])
 
 
 def _factors(part: Part) -> list[Part]:
