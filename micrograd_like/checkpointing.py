@@ -5,7 +5,7 @@ from typing import Any
 
 from .engine import Value
 from .ops import Op, same
-from .recording import recording_by
+from .recording import part
 from .transforms import _backward, flatten
 
 
@@ -61,16 +61,13 @@ class _Run:
         known: dict[Value, None] = dict.fromkeys(fresh)
         outside: dict[Value, None] = {}
 
-        def watch(op: Op, operands: tuple[Any, ...], method: Callable[..., Any], given: tuple[Any, ...]) -> Any:
-            out = method(*given)
-            if isinstance(out, Value) and out not in known:
-                known[out] = None
-                outside.update((x, None) for x in out.operands if isinstance(x, Value) and x not in known)
-            return out
+        def watch(node: Value) -> None:
+            known[node] = None
+            outside.update((x, None) for x in node.operands if isinstance(x, Value) and x not in known)
 
         source = iter(fresh)
         args = self.rebuild([next(source) if isinstance(x, Value) else x for x in self.numbers])
-        with recording_by(watch):
+        with part(records=True, watch=watch):
             out = self.f(*args)
         outs, rebuild_out = flatten(out, f"what {getattr(self.f, '__name__', 'f')} returned")
         outside.update((x, None) for x in outs if isinstance(x, Value) and x not in known)

@@ -1,4 +1,4 @@
-"""`Value`: a number that remembers how it was computed, and the backward pass over that memory.
+"""`Value`: a number that remembers how it was computed, and the backward pass over that memory. `Constant`: without it.
 
 Each operation makes a node that holds its result and its operands, in order. From a loss one can
 therefore walk back over everything it depends on, and the chain rule,
@@ -10,11 +10,13 @@ from the table in `ops`; nothing here knows any particular operation.
 """
 
 from _thread import RLock
-from collections.abc import Container
+from collections.abc import Callable, Container
+from numbers import Real
 from typing import Any
 
-from .number import Number, operators
-from .ops import Op, number
+from . import number as numbers
+from .number import Number, around, give_operators
+from .ops import Op, apply, number
 
 _new = object.__new__
 
@@ -61,7 +63,7 @@ class Value(Number):
 
     @property
     def data(self) -> float:
-        return self._data
+        return numbers.asked_for(self) if numbers.asking else self._data
 
     @data.setter
     def data(self, data: float) -> None:
@@ -96,6 +98,9 @@ class Value(Number):
         The derivative is taken at the data with which the graph was recorded: after changing the data of a node,
         record it anew. Threads may call it on graphs that share leaves; one of them computes at a time.
         """
+        part = around.get()
+        if part is not None:
+            part.check_backward(self)
         with _walking:
             order = topological(self)
             for node in order:
@@ -141,14 +146,14 @@ class Value(Number):
                 node._grad = 0.0
 
     @staticmethod
-    def _record(op: Op, operands: tuple[Any, ...]) -> "Value":
-        """The node of `op` applied to Values and numbers. Raises DomainError and TypeError."""
-        operands = tuple(x if isinstance(x, Value) else number(x, op.name) for x in operands)
-        numbers = tuple(x._data if isinstance(x, Value) else x for x in operands)
+    def _record(op: Op, operands: tuple[Any, ...]) -> Any:
+        """The node of `op` applied to Values and numbers, or what else it is here. Raises DomainError and TypeError."""
+        return _recorded(op, operands, Value._node)
+
+    @staticmethod
+    def _node(op: Op, operands: tuple[Any, ...], data: float) -> "Value":
         node: Value = _new(Value)
-        node._data = data = op.value(*numbers)
-        if data != data:
-            op.check(numbers, tuple(getattr(x, "name", "") for x in operands))
+        node._data = data
         node._grad = 0.0
         node.op = op
         node._mark = None
@@ -157,6 +162,102 @@ class Value(Number):
         else:
             node._a, node._b = None, operands
         return node
+
+
+class Constant(Number):
+    """A number of which is known only what it is: what operations on Values give in `no_grad`.
+
+    It calculates as a Value does, by the same rules and with the same methods, but records nothing; beside a Value it
+    is a constant as a float is. `grad` is 0.0, `data` cannot be set, and a name is not kept: code that names what it
+    computes runs in `no_grad` too.
+
+    >>> from micrograd_like import no_grad
+    >>> with no_grad():
+    ...     half = Value(1.0) / 2
+    >>> half, half.exp() > 1, half * Value(3.0)
+    (Constant(data=0.5), True, Value(data=1.5, grad=0.0))
+    """
+
+    __slots__ = ("_data",)
+
+    op = None
+    _grad = grad = 0.0
+    operands = ()
+
+    @property
+    def data(self) -> float:
+        return self._data
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @name.setter
+    def name(self, name: str) -> None:
+        pass
+
+    def backward(self) -> None:
+        """Raise RuntimeError: there is nothing to go back through."""
+        raise RuntimeError(
+            f"{self!r} was computed in no_grad, so nothing is known of how: to call backward, compute it outside of "
+            "no_grad"
+        )
+
+    def zero_grad(self) -> None:
+        """Do nothing: its gradient is 0.0."""
+
+    def partials(self) -> tuple[float, ...]:
+        return ()
+
+    def __repr__(self) -> str:
+        return f"Constant(data={self._data})"
+
+    def __float__(self) -> float:
+        """Its number: it has no derivative to lose."""
+        return self._data
+
+    def __copy__(self) -> "Constant":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "Constant":
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return constant, (self._data,)
+
+    @staticmethod
+    def _record(op: Op, operands: tuple[Any, ...]) -> Any:
+        """The Constant of `op` applied to Constants and numbers; what else can record gets it as a float."""
+        operands = tuple(x._data if type(x) is Constant else x for x in operands)
+        if any(hasattr(x, "_record") for x in operands):
+            return apply(op, operands)
+        return _recorded(op, operands, lambda op, operands, data: constant(data))
+
+
+def constant(data: float) -> Constant:
+    """The Constant of a float. Without an __init__ they are made a third sooner."""
+    out = Constant()
+    out._data = data
+    return out
+
+
+Real.register(Constant)  # it may stand wherever a number may
+
+
+def _recorded(op: Op, operands: tuple[Any, ...], make: Callable[[Op, tuple[Any, ...], float], Any]) -> Any:
+    """What `make` makes of the operation and its value, or what else is wanted here."""
+    part = around.get()
+    return make(op, *computed(op, operands)) if part is None else part.record(op, operands, make)
+
+
+def computed(op: Op, operands: tuple[Any, ...]) -> tuple[tuple[Any, ...], float]:
+    """The operands, all but Values as floats, and the value of the operation. Raises DomainError and TypeError."""
+    operands = tuple(x if isinstance(x, Value) else number(x, op.name) for x in operands)
+    numbers = tuple(x._data if isinstance(x, Value) else x for x in operands)
+    data = op.value(*numbers)
+    if data != data:
+        op.check(numbers, tuple(getattr(x, "name", "") for x in operands))
+    return operands, data
 
 
 def topological(*roots: Value) -> list[Value]:
@@ -214,5 +315,4 @@ _CONSTANT: Any = object()  # the mark of nodes that do not depend on what is dif
 _walking = RLock()  # one thread at a time marks nodes and adds to gradients
 
 
-for _name, _attribute in operators(Value).items():
-    setattr(Value, _name, _attribute)
+give_operators(Value, Constant)

@@ -113,7 +113,7 @@ def _rule(partial: Callable[..., Any], arity: int, what: str) -> Callable[..., A
 
     def rule(*operands_and_out: Any) -> Any:
         slope = whole(*operands_and_out)
-        if not hasattr(slope, "_record"):
+        if isinstance(slope, Real) or not hasattr(slope, "_record"):
             if not isinstance(slope, Real) and getattr(slope, "ndim", None) != 0:
                 shown = f"{type(slope).__name__} {slope!r:.60}"
                 raise TypeError(f"{what} gives {shown}, and should give a number or a Value")
@@ -133,7 +133,7 @@ def _check_constant(partial: Callable[..., Any], operands_and_out: tuple[Any, ..
         here = x.data if isinstance(x, Value) else float(x)
         elsewhere.append(here if type(x) is float else here + 1e-3 * abs(here) + 1e-6)
     try:
-        constant = partial(*elsewhere) == slope
+        constant = float(partial(*elsewhere)) == slope
     except (ArithmeticError, ValueError):
         constant = False
     if not constant:

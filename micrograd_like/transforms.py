@@ -20,10 +20,10 @@ from operator import index
 from threading import Lock
 from typing import Any, Self
 
-from .engine import Value, topological
+from .engine import Constant, Value, topological
 from .number import differentiated
 from .ops import number, same
-from .recording import check_backward, mode, recording_by, to_floats
+from .recording import Check, reads, recorded
 from .series import Dual, Made, Series, is_zero, series
 
 Function = Callable[..., Any]
@@ -250,8 +250,7 @@ class _Call:
         self.places = [args[place] for place in self._places]
 
     def __enter__(self) -> Self:
-        # In no_grad, too, derivatives are to be had.
-        self._recording = recording_by(mode.get() if mode.get() is not to_floats else None)
+        self._recording = recorded()  # in no_grad, too, derivatives are to be had
         self._recording.__enter__()
         self.arguments: list[tuple[list[Any], Callable[[list[Any]], Any]]] = []
         self.variables: list[Value] = []
@@ -266,7 +265,8 @@ class _Call:
                 differentiated.update(self.variables)
             self.out = self._f(*self._args, **self._named)
             outs, rebuild = flatten(self.out, f"what {self.name} returned")
-            self.out = outs[0] if rebuild is _alone else self.out  # numpy gives arrays of no dimension
+            if rebuild is _alone and not isinstance(self.out, Constant):
+                self.out = outs[0]  # numpy gives arrays of no dimension
             self.order = topological(*(x for x in outs if isinstance(x, Value)))
         except BaseException:
             self.__exit__()
@@ -289,9 +289,13 @@ class _Call:
     def single(self, need: str) -> Value:
         """What f returned, which has to be one Value."""
         if isinstance(self.out, Value):
-            check_backward(self.out)
             return self.out
         shown = f"{type(self.out).__name__} {self.out!r:.60}"
+        if isinstance(self.out, Constant):
+            raise TypeError(
+                f"{self.name} returned {self.out!r}, which was computed in no_grad, so nothing is known of how: "
+                "compute it outside of no_grad"
+            )
         if isinstance(self.out, (float, int)):
             raise TypeError(
                 f"{self.name} returned {shown}, no Value, so nothing is known of how it was computed: return what the "
@@ -355,8 +359,15 @@ def _depending(order: Iterable[Value], on: Iterable[Value]) -> set[Value]:
     return found
 
 
+@reads
 def _backward(
-    outs: Sequence[Any], seeds: Sequence[Any], variables: Sequence[Value], symbolic: bool, *, stop: bool = False
+    outs: Sequence[Any],
+    seeds: Sequence[Any],
+    variables: Sequence[Value],
+    symbolic: bool,
+    *,
+    stop: bool = False,
+    check: Check | None = None,
 ) -> list[Any]:
     """Σ seed · ∂out/∂variable for each variable. stop: what variables are computed from is no way to others."""
     order = topological(*(out for out in outs if isinstance(out, Value)))
@@ -368,7 +379,7 @@ def _backward(
     if stop:
         own = set(variables)
         order = [node for node in order if node not in own]
-    sweep(order, gradient, lambda node: _numbers(node, symbolic), depending, symbolic)
+    sweep(order, gradient, lambda node: _numbers(node, symbolic), depending, symbolic, check)
     return [gradient.get(variable, 0.0) for variable in variables]
 
 
@@ -378,12 +389,14 @@ def sweep(
     numbers: Callable[[Value], tuple[Any, ...]],
     through: Container[Value],
     symbolic: bool,
+    check: Check | None = None,
 ) -> None:
     """Take the gradients of some nodes back to all that they depend on, in place. The chain rule, and nothing else.
 
     order: operands before results. numbers: of a node, the operands and the result, as partials take them; what these
     are, gradients are too. through: the nodes that matter. symbolic: are they Values? Then partials that are always 0
-    are left out; of floats they are not, for 0 times an infinite gradient is nan, in `backward` too.
+    are left out; of floats they are not, for 0 times an infinite gradient is nan, in `backward` too. check: is shown
+    each sum.
     """
     for node in reversed(order):
         if node.op is None or node not in gradient or node not in through:
@@ -392,8 +405,11 @@ def sweep(
         at = numbers(node)
         for x, partial, passes in zip(node.operands, node.op.partials, node.op.passes, strict=True):
             if (passes or not symbolic) and isinstance(x, Value) and x in through:
-                flow = _times(partial(*at), upstream)
+                slope = partial(*at)
+                flow = _times(slope, upstream)
                 gradient[x] = gradient[x] + flow if x in gradient else flow
+                if check is not None:
+                    check(order, node, x, gradient[x], slope, upstream)
 
 
 def _times(a: Any, b: Any) -> Any:
@@ -403,7 +419,10 @@ def _times(a: Any, b: Any) -> Any:
     return b if type(a) is float and a == 1.0 else a if type(b) is float and b == 1.0 else a * b
 
 
-def _forward(order: Sequence[Value], along: Mapping[Value, Any], symbolic: bool) -> dict[Value, Any]:
+@reads
+def _forward(
+    order: Sequence[Value], along: Mapping[Value, Any], symbolic: bool, *, check: Check | None = None
+) -> dict[Value, Any]:
     """The derivative of each node along a direction; what does not depend on it is missing."""
     tangents: dict[Value, Any] = dict(along)
     for node in order:
@@ -415,8 +434,11 @@ def _forward(order: Sequence[Value], along: Mapping[Value, Any], symbolic: bool)
         total: Any = None
         for x, partial, passes in zip(node.operands, node.op.partials, node.op.passes, strict=True):
             if passes and isinstance(x, Value) and x in tangents and not is_zero(tangents[x]):
-                term = _times(partial(*numbers), tangents[x])
+                slope = partial(*numbers)
+                term = _times(slope, tangents[x])
                 total = term if total is None else total + term
+                if check is not None:
+                    check(order, node, x, total, slope, tangents[x])
         if total is not None:
             tangents[node] = total
     return tangents
@@ -426,7 +448,10 @@ def _tangent(tangents: Mapping[Value, Any], out: Any) -> Any:
     return tangents.get(out, 0.0) if isinstance(out, Value) else 0.0
 
 
-def _series(call: _Call, first: Mapping[Value, list[Any]], n: int) -> dict[Value, Series]:
+@reads
+def _series(
+    call: _Call, first: Mapping[Value, list[Any]], n: int, *, check: Check | None = None
+) -> dict[Value, Series]:
     """The power series of every node that depends on the variables, up to order n. first: theirs, without order 0."""
     made: Made = {}
     found = {
@@ -441,10 +466,16 @@ def _series(call: _Call, first: Mapping[Value, list[Any]], n: int) -> dict[Value
         )
         found[node] = series(node.op, operands, made, [node if call.symbolic else node.data])
         found[node][n]  # now, while what it needs is known, or the root would have to go all the way down
+        if check is not None:
+            for k in range(1, n + 1):
+                check(call.order, node, None, found[node][k], found[node][k], 1.0, f"the coefficient of order {k} of")
     return found
 
 
-def _second(call: _Call, out: Value, directions: Sequence[Mapping[Value, Any]]) -> list[list[Any]]:
+@reads
+def _second(
+    call: _Call, out: Value, directions: Sequence[Mapping[Value, Any]], *, check: Check | None = None
+) -> list[list[Any]]:
     """For each direction, the derivatives along it of ∂out/∂variable for each variable."""
     if call.by_graph:
         gradients = _backward([out], [1.0], call.variables, symbolic=True)
@@ -468,12 +499,12 @@ def _second(call: _Call, out: Value, directions: Sequence[Mapping[Value, Any]]) 
                 if not passes or not isinstance(x, Value) or x not in depending:
                     continue
                 p = partial(*numbers, result)
-                if type(p) is Dual:
-                    flow, moved = p.value * g, p.value * dg + (p.tangent * g if p.tangent else 0.0)
-                else:
-                    flow, moved = p * g, p * dg
-                gradient[x] = gradient.get(x, 0.0) + flow
-                moving[x] = moving.get(x, 0.0) + moved
+                slope, bend = (p.value, p.tangent) if type(p) is Dual else (p, 0.0)
+                gradient[x] = gradient.get(x, 0.0) + slope * g
+                moving[x] = moving.get(x, 0.0) + slope * dg + (bend * g if bend else 0.0)
+                if check is not None:
+                    check(call.order, node, x, gradient[x], slope, g)
+                    check(call.order, node, x, moving[x], bend, g, "the derivative of ∂/∂{} of")
         rows.append([moving.get(variable, 0.0) for variable in call.variables])
     return rows
 

@@ -14,7 +14,6 @@ from micrograd_like import (
     derive,
     diagnose,
     exp,
-    extend,
     grad,
     gradcheck,
     hessian,
@@ -27,17 +26,6 @@ from micrograd_like import (
     tanh,
     topological,
 )
-
-
-@pytest.fixture(autouse=True)
-def own_rows():
-    """Takes away what a test adds to the table."""
-    rows, functions = dict(ops.TABLE), dict(ops.FUNCTIONS)
-    yield
-    for table, before in ((ops.TABLE, rows), (ops.FUNCTIONS, functions)):
-        table.clear()
-        table.update(before)
-    extend._own.clear()
 
 
 def make_swish(name="swish"):

@@ -95,6 +95,40 @@ def test_random_programs(seed):
     check(random_function(rng, rng.choice([5, 20, 60])), [rng.uniform(-1.5, 1.5) for _ in range(4)])
 
 
+def random_loops(rng):
+    """A random nest of loops, with states that are carried on, arrays that are made anew, sums."""
+    steps = [(rng.choice("+-*t"), rng.randrange(6), rng.randrange(6)) for _ in range(rng.choice([2, 4, 6]))]
+    carries, maps, sums, backwards = (rng.random() < p for p in (0.5, 0.5, 0.5, 0.3))
+    turns, shift = rng.choice([5, 7]), rng.choice([0, 1, 2])
+
+    def f(x):
+        a, b, row, total = x[0], x[1], list(x), 0.0
+        for _ in range(turns):
+            new = []
+            for i in reversed(range(len(x) - 2)) if backwards else range(len(x) - 2):
+                pool = [row[i], row[i + 1], row[i + 2], a, b, x[(shift + i) % len(x)]]
+                v = pool[0]
+                for step, m, n in steps:
+                    p, q = pool[m], pool[n]
+                    v = {"+": lambda v, p, q: v + p * q, "-": lambda v, p, q: v - q, "*": lambda v, p, q: v * p,
+                         "t": lambda v, p, q: tanh(v + p)}[step](v, p, q)  # fmt: skip
+                    pool[(m + n) % 6] = v
+                new.append(tanh(v))
+                total = total + v * 0.1 if sums else total
+                a, b = (b, tanh(v) * 0.5) if carries else (a, b)
+            row = [row[0], *(new[::-1] if backwards else new), row[-1]] if maps else row
+            total = total + sum(new) * 0.2
+        return total + a * b
+
+    return f
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_random_loops(seed):
+    rng = random.Random(seed)
+    check(random_loops(rng), [rng.uniform(-0.8, 0.8) for _ in range(rng.choice([4, 6, 9]))])
+
+
 @pytest.mark.parametrize("sizes", [[2, 16, 16, 1], [3, 5, 1], [4, 10, 7, 3], [9, 33, 4], [1, 1], [2, 3, 3, 2]])
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
 def test_networks(sizes, activation):

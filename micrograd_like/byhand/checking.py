@@ -9,8 +9,8 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from ..engine import Value, topological
-from ..ops import TABLE, DomainError, Op, number
-from ..recording import mode, recording_by
+from ..ops import TABLE, DomainError, number
+from ..recording import part
 from .differences import Difference, difference
 from .replay import gradients, rounding
 
@@ -173,17 +173,15 @@ def gradcheck(
 
 def _holding(held: list[float]) -> AbstractContextManager[None]:
     """A part of the program in which the calls of `stop_gradient` give these numbers in turn; more calls add theirs."""
-    calls, outer = count(), mode.get()
+    calls = count()
 
-    def hold(op: Op, operands: tuple[Any, ...], method: Callable[..., Any], given: tuple[Any, ...]) -> Any:
-        out = outer(op, operands, method, given) if outer else method(*given)
-        if op is TABLE["stop_gradient"] and isinstance(out, Value):
+    def hold(node: Value) -> None:
+        if node.op is TABLE["stop_gradient"]:
             i = next(calls)
-            held[i:] = held[i:] or [out.data]
-            out.data = held[i]
-        return out
+            held[i:] = held[i:] or [node.data]
+            node.data = held[i]
 
-    return recording_by(hold)
+    return part(watch=hold)
 
 
 class _Quantity(NamedTuple):

@@ -4,18 +4,18 @@ import threading
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 from operator import index
 from os import cpu_count
 from time import perf_counter
 from typing import Any
 
-from ..number import differentiated
 from ..transforms import flatten
 from .kernel import Kernel
-from .lowering import simd
+from .lowering import lanes_for, llvm
 from .source import Source, report
-from .trace import ARGUMENT, PARAMETER, Program, Trace, Traced
+from .trace import ARGUMENT, PARAMETER, Program, Trace, traced
 
 PIECE = 500_000  # operations on single numbers that a thread is worth to be started for
 PIECES = 16  # into which a batch is cut at most
@@ -57,12 +57,7 @@ class Compiled:
     """What `compile` returns."""
 
     def __init__(self, f: Any, batched: Any, reduce: str | None, *, strict: bool, threads: int | None):
-        try:
-            import llvmlite  # noqa: F401
-        except ImportError:
-            raise ImportError(
-                "compile needs llvmlite: pip install 'micrograd_like[jit]'. Without it everything runs eagerly"
-            ) from None
+        llvm()
         if not callable(f):
             raise TypeError(f"what is compiled is a function, not {type(f).__name__} {f!r:.60}")
         if reduce not in ("mean", "sum", None):
@@ -149,6 +144,11 @@ class Compiled:
         return f"compile({self.name})"
 
 
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "micrograd_like")
+
+
 class _Packed:
     """An argument as a row of doubles. key: its shape, without that of the batch. count: of samples.
 
@@ -219,20 +219,11 @@ class Ready:
                 raise ValueError(f"batched has {i}, and {compiled.name} was called with {len(packed)} arguments")
         started = perf_counter()
         trace = Trace()
-        args, self.sizes, self.rebuild = [], [], []
-        variables: list[Traced] = []
-        for i, p in enumerate(packed):
-            numbers, rebuild = flatten(p.like[0] if i in batched else p.like, f"argument {i}")
-            fresh = [Traced(trace, (ARGUMENT + i, n)) for n in range(len(numbers))]
-            variables += fresh
-            args.append(rebuild(fresh))
-            self.sizes.append(len(numbers))
-            self.rebuild.append(rebuild)
-        differentiated.update(variables)  # derivatives of them are Values
-        try:
-            out = compiled.f(*args)
-        finally:
-            differentiated.difference_update(variables)
+        samples = [p.like[0] if i in batched else p.like for i, p in enumerate(packed)]
+        flat = [flatten(x, f"argument {i}") for i, x in enumerate(samples)]
+        self.sizes = [len(numbers) for numbers, _ in flat]
+        self.rebuild = [rebuild for _, rebuild in flat]
+        out = traced(trace, compiled.f, samples)
         outs, self.rebuild_out = flatten(out, f"what {compiled.name} returned")
         self.trace_seconds = perf_counter() - started
         wanted: list[int] = []
@@ -253,12 +244,9 @@ class Ready:
                 wanted = [ARGUMENT + i for i in self.order]
             else:
                 wanted = [PARAMETER]
-        program = Program(trace, outs, wanted)
+        program = Program(trace, outs, wanted, as_is=compiled.strict)
         self.parameters = program.parameters
-        lanes = 1
-        if batched:
-            # As many as keep a few registers busy, but few lanes that are left empty.
-            lanes = simd() * min(4, max(1, packed[batched[0]].count // simd())) if not compiled.strict else 1
+        lanes = lanes_for(packed[batched[0]].count) if batched and not compiled.strict else 1
         self.kernel = Kernel(
             program, self.sizes, batched, wanted, lanes=lanes, strict=compiled.strict,
             each=bool(batched) and compiled.reduce is None,
@@ -365,8 +353,7 @@ class Ready:
         if threads == 1:
             done = [self._work(packed, parameters, a, b, scale) for a, b in spans]
         else:
-            with ThreadPoolExecutor(threads) as pool:
-                done = list(pool.map(lambda span: self._work(packed, parameters, span[0], span[1], scale), spans))
+            done = list(_pool(threads).map(lambda span: self._work(packed, parameters, span[0], span[1], scale), spans))
         outs, gradients = done[0]
         for more, slopes in done[1:]:
             if self.kernel.each:

@@ -7,6 +7,7 @@ applied to Natives, write the code of the derivative. The rules are values only;
 import ctypes
 import ctypes.util
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from math import inf, log as natural_log, nan
@@ -451,7 +452,7 @@ MADE_OF: dict[str, Rule] = {
 @cache
 def c_library() -> Any:
     """The one whose functions Python's math has too."""
-    return ctypes.CDLL(ctypes.util.find_library("m"))
+    return ctypes.CDLL("ucrtbase" if sys.platform == "win32" else ctypes.util.find_library("m"))
 
 
 @cache
@@ -463,17 +464,38 @@ def vector_library() -> Any:
         return None
 
 
+def llvm() -> Any:
+    """llvmlite's binding. Raises ImportError that names the extra."""
+    try:
+        import llvmlite.binding
+    except ImportError:
+        raise ImportError(
+            "native code needs llvmlite: pip install 'micrograd_like[jit]'. Without it everything runs eagerly"
+        ) from None
+    return llvmlite.binding
+
+
 @cache
 def features() -> dict[str, bool]:
-    """What this machine has, by LLVM's names."""
-    import llvmlite.binding as llvm
-
-    return dict(llvm.get_host_cpu_features())
+    """What this machine has, by LLVM's names; nothing where LLVM cannot tell."""
+    try:
+        return dict(llvm().get_host_cpu_features())
+    except RuntimeError:
+        return {}
 
 
 def simd() -> int:
     """How many doubles a register of this machine holds."""
     return 8 if features().get("avx512f") else 4 if features().get("avx2") else 2
+
+
+def lanes_for(samples: int) -> int:
+    """How many samples to compute at once: the more, the more often a weight is used that was read; but few in vain."""
+
+    def cost(registers: int) -> float:
+        return -(-samples // (simd() * registers)) * registers * {1: 1.25, 2: 1.05, 4: 1.0}[registers]
+
+    return simd() * min((4, 2, 1), key=cost)  # powers of two, or vectors would have gaps between them
 
 
 def vector_name(name: str, width: int, arity: int) -> str:

@@ -95,7 +95,7 @@ class Nest:
             for read in statement.reads:
                 if read.space == CONSTANT:
                     read.fixed = self._constant(read, statement.path)
-                else:
+                elif not strict:  # or each number goes through memory, and sums are in the order of `backward`
                     self.link(read, statement.path)
         self._mark(gradient=gradient)
         if lanes > 1 and not strict:
@@ -195,10 +195,12 @@ class Nest:
                 if out:
                     for n in _all(statement.place, statement.path):
                         values[n] = 1
+        inward = {loop: self._reads_itself(loop) for chunk in self.chunks for loop in _loops(chunk)}
         for statement in self.statements():
-            statement.stored = _kept(statement, values)
+            always = inward[statement.path[-1]]
+            statement.stored = _kept(statement, values, always=always)
             if gradient and any(statement.active):
-                statement.adjoint = _kept(statement, adjoints)
+                statement.adjoint = _kept(statement, adjoints, always=always)
 
     def partials(self, statement: Statement) -> tuple[Any, ...]:
         """Those of the row; where it is as good but for a rounding, in the form that needs the result only."""
@@ -227,30 +229,37 @@ class Nest:
         if not isinstance(item, Loop):
             return
         inner = [x for x in item.items if isinstance(x, Loop)]
-        if inner and not any(isinstance(y, Loop) for x in inner for y in x.items) and self._independent(item):
+        if (
+            inner
+            and not any(isinstance(y, Loop) for x in inner for y in x.items)
+            and not item.carried
+            and not self._reads_itself(item)
+        ):
             item.copies = next((n for n in (4, 5, 3) if item.count % n == 0), 4 if item.count > 4 else 1)
             return
         for x in inner:
             self._write_side_by_side(x)
 
-    def _independent(self, loop: Loop) -> bool:
-        """Does no turn read what another computes?"""
-        if loop.carried:
-            return False
-        depth = len(loop.path)
-        low, high = loop.base, loop.base + loop.size * loop.count
+    def _reads_itself(self, loop: Loop) -> bool:
+        """Does a turn read from memory what another computes, or the same?"""
         reads = [(read, statement.path) for statement in loop.statements() for read in statement.reads]
         reads += [(read, inner.path) for inner in _loops(loop) for read in inner.carried.values()]
-        for read, path in reads:
-            if read.space == VALUE and read.how == "memory":
-                spans = [
-                    (around.count - 1) * step for around, step in zip(path[depth:], read.steps[depth:], strict=True)
-                ]
-                least = read.base + sum(min(span, 0) for span in spans)
-                most = read.base + sum(max(span, 0) for span in spans)
-                if most >= low and least < high:
-                    return False
-        return True
+        return any(self.meets(read, path, loop) for read, path in reads)
+
+    def meets(self, read: Access, path: Sequence[Loop], loop: Loop) -> bool:
+        """May what is read from memory be what the loop computes, in the same turn of the loops around it?"""
+        if read.space != VALUE or read.how != "memory":
+            return False
+        depth = len(loop.path)
+        low, high = loop.base, loop.base + loop.size * loop.count - 1
+        moving = list(zip(path, read.steps, strict=True))
+        if all(step == around.size for around, step in moving[1:depth]):
+            moving = moving[depth:]  # it moves on with the loop itself
+        else:
+            high += sum((around.count - 1) * around.size for around in loop.path[1:])
+        spans = [(around.count - 1) * step for around, step in moving]
+        least, most = (read.base + sum(f(span, 0) for span in spans) for f in (min, max))
+        return most >= low and least <= high
 
 
 class _Probe:
@@ -321,15 +330,15 @@ def _all(access: Access, path: Sequence[Loop]) -> Iterator[int]:
     )
 
 
-def _kept(statement: Statement, marks: bytearray) -> str:
-    """Is any of its numbers marked, or only those of the last turns of its loop?"""
+def _kept(statement: Statement, marks: bytearray, *, always: bool) -> str:
+    """Is any of its numbers marked, or only those of the last turns of its loop? always: is that no difference?"""
     count = statement.path[-1].count
     found = ""
     turns = 0
     for n in _all(statement.place, statement.path):
         turns = turns % count + 1
         if marks[n]:
-            if turns < count:
+            if always or turns < count:
                 return "always"
             found = "last"
     return "always" if found and count == 1 else found

@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import Value, topological
+from ..number import around, differentiated
 from ..ops import FUNCTIONS, TABLE, Op, number
+from ..recording import part
 from ..series import give_operators
+from ..transforms import flatten
 
 # Where a number is: the result of an operation, a Value from outside, a constant, the first argument, the second, …
 VALUE, PARAMETER, CONSTANT, ARGUMENT = range(4)
 
 Ref = tuple[int, int]  # (where, number there)
+
+
+_CONSTANT = TABLE["stop_gradient"]
 
 
 class TraceError(TypeError):
@@ -54,6 +60,8 @@ class Traced(Value):
         node.op, node._a, node._b, node._mark = op, None, operands, None
         node.trace, node.number = trace, len(trace.nodes)
         trace.nodes.append(node)
+        if around.get().holds("records") is False and op is not _CONSTANT:
+            return Traced._record(_CONSTANT, (node,))  # in `no_grad`, where nothing is known of how
         return node
 
     def _unknown(self) -> Any:
@@ -113,6 +121,32 @@ def _method(self: Traced, op: Op, more: tuple[Any, ...], *others: Any) -> Traced
 _give_operators()
 
 
+def traced(trace: Trace, f: Callable[..., Any], args: Sequence[Any]) -> Any:
+    """What f returns for Traced in the places of the numbers of these arguments."""
+    given, variables = [], []
+    for i, x in enumerate(args):
+        numbers, rebuild = flatten(x, f"argument {i}")
+        fresh = [Traced(trace, (ARGUMENT + i, n)) for n in range(len(numbers))]
+        variables += fresh
+        given.append(rebuild(fresh))
+    differentiated.update(variables)  # derivatives of them are Values
+    try:
+        with part(asked=_refuse):
+            return f(*given)
+    finally:
+        differentiated.difference_update(variables)
+
+
+def _refuse(value: Value) -> None:
+    """A Value from outside has a number, but it may be another one when the code runs."""
+    if isinstance(value, Traced):
+        value._unknown()
+    raise TraceError(
+        f"{_line()}: this asks for the number of {value.name or 'a Value'} while the function is compiled; later it may"
+        " be another one. Use the Value itself, where(w > 0, a, b) for a branch, stop_gradient(w) for a constant"
+    )
+
+
 # ---- the flat program -------------------------------------------------------------------------------------------
 
 
@@ -130,10 +164,11 @@ class Program:
 
     rows: in order; row i computes (VALUE, i). outs: how many results there are, which are the last rows.
     parameters: the Values from outside that it uses. constants: a number for each time one is used, so that these stand
-    in a row as the operations do. recorded: how many operations there were.
+    in a row as the operations do. recorded: how many operations there were. as_is: duplicates too, and in the order in
+    which `backward` goes back through them, not in which they were made.
     """
 
-    def __init__(self, trace: Trace, outs: Sequence[Any], differentiated: Iterable[int]):
+    def __init__(self, trace: Trace, outs: Sequence[Any], differentiated: Iterable[int], *, as_is: bool = False):
         self.rows: list[Row] = []
         self.parameters: list[Value] = []
         self.constants: list[float] = []
@@ -141,26 +176,25 @@ class Program:
         self._active = set(differentiated)
         self._varying: list[bool] = []  # is row i one that derivatives go through?
         self._made: dict[Any, Any] = {}
+        self._as_is = as_is
         self._where: dict[Any, Any] = {}  # a node -> its Ref, or the float that it is
 
-        needed = bytearray(len(trace.nodes))
-        for out in outs:
-            if isinstance(out, Traced) and out.number >= 0:
-                needed[out.number] = 1
-        for node in reversed(trace.nodes):
-            if needed[node.number]:
-                for x in node._b:
-                    if type(x) is Traced and x.number >= 0:
-                        needed[x.number] = 1
-        where = self._where
-        for node in trace.nodes:
-            if needed[node.number]:
-                where[node] = self._place(node.op, [self._of(x) for x in node._b])
+        nodes: Any = topological(*(x for x in outs if isinstance(x, Value)))
+        if not as_is:  # as they were computed, which has the loops
+            nodes = sorted((node for node in nodes if type(node) is Traced), key=lambda node: node.number)
+        for node in nodes:
+            if node.op is not None:
+                self._where[node] = self._place(node.op, [self._of(x) for x in node.operands])
         for x in outs:  # the results stand side by side at the end
             ref = self._ref(self._of(x))
             self._varying.append(self.is_active(ref))
             self.rows.append(Row(TABLE["same"], (ref,), (self._varying[-1],)))
         self.outs = len(outs)
+
+    def is_like(self, other: "Program") -> bool:
+        """Do both compute the same?"""
+        mine, others = ([(row.op, row.refs) for row in program.rows] for program in (self, other))
+        return mine == others and self.constants == other.constants and self.parameters == other.parameters
 
     def _of(self, x: Any) -> Any:
         """Where an operand is; a constant is a float."""
@@ -191,7 +225,7 @@ class Program:
             return op.value(*operands)
         # Twice the same is computed once; not of constants, of which data are made: it would be a gap in a loop.
         key = op, *operands
-        found = None if float in map(type, operands) else self._made.get(key)
+        found = None if self._as_is or float in map(type, operands) else self._made.get(key)
         if found is None:
             active = tuple(
                 type(x) is tuple and passes and (self._varying[x[1]] if x[0] == VALUE else x[0] in self._active)

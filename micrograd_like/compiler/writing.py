@@ -314,13 +314,15 @@ class Writer:
                 value = total
             elif len(value.texts) == 1:
                 value = Native(self.code, value.texts * count)
-        if access.how == "here" and target.path == path:
+        if self.nest.strict:
+            self.add_to_memory(access, path, value)
+        elif access.how == "here" and target.path == path:
             self.adjoint[target] = self.plus(self.adjoint.get(target), value)
         elif access.how == "before" and target.path == path:
             self.adjoint_before[target] = self.plus(self.adjoint_before.get(target), value)
         elif access.how == "after" and target.path[:-1] == path:
             self.adjoint_after[target] = self.plus(self.adjoint_after.get(target), value)
-        elif len(path) > 1 and not access.steps[-1]:
+        elif len(path) > 1 and not access.steps[-1] and not self.nest.meets(access, path, path[-1]):
             self.add_up(access, path[-1], value)
         else:
             self.add_to_memory(access, path, value)
