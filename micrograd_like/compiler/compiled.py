@@ -17,6 +17,7 @@ from typing import Any
 from ..transforms import flatten
 from .kernel import Kernel
 from .lowering import lanes_for, llvm
+from .source import Source, report
 from .trace import ARGUMENT, PARAMETER, Program, Trace, traced
 from .training import DESCEND
 
@@ -152,6 +153,27 @@ class Compiled:
         """LLVM's code of what was called last."""
         return self._shown().kernel.ir
 
+    @property
+    def source(self) -> Source:
+        """The equations of what was called last, its loops found again, forward and in reverse. Printed, they are text.
+
+        >>> k = compile(lambda x: sum((a * b - 1) ** 2 for a, b in zip(x, x[1:])))
+        >>> k.value_and_grad([1.0, 2.0, 3.0, 4.0, 5.0])
+        (508.0, [4.0, 32.0, 108.0, 256.0, 152.0])
+        >>> print(k.source)
+        L = Σ_{i=1…4} (x[i] x[i+1] - 1)²
+        <BLANKLINE>
+        in reverse
+        ∂L/∂x[1] = x[2] · 2 (x[1] x[2] - 1)
+        ∂L/∂x[j] = 2 (x[j-1] (x[j-1] x[j] - 1) + x[j+1] (x[j] x[j+1] - 1))      (j = 2 … 4)
+        ∂L/∂x[5] = x[4] · 2 (x[4] x[5] - 1)
+        """
+        return self._shown().source()
+
+    def report(self) -> str:
+        """How what was called last was compiled: operations, loops, lanes, memory, seconds."""
+        return report(self._shown())
+
     def __repr__(self) -> str:
         return f"compile({self.name})"
 
@@ -280,6 +302,14 @@ class Ready:
         self._mean = bool(batched) and compiled.reduce == "mean"
         self._rows = len(program.rows)
         self._descents: list[_Descent] = []  # that no thread uses now
+
+    def source(self) -> Source:
+        shapes = [build(list(range(size))) for build, size in zip(self.rebuild, self.sizes, strict=True)]
+        note = ""
+        if self.batched:
+            results = {"mean": "results are their mean", "sum": "results are their sum", None: "each has its results"}
+            note = f"for each sample; {results[self.compiled.reduce]}"
+        return Source(self.kernel.nest, self.compiled.f, self.parameters, shapes, self.kernel.wanted, note)
 
     def again(self, args: tuple[Any, ...]) -> list[_Packed] | None:
         """The arguments packed, if they are arrays as those of the last call, or floats: the quick way."""
