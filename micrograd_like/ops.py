@@ -577,9 +577,9 @@ compare = row(  # the sign of a - b, also where both are infinite
 )  # fmt: skip
 greater = row(  # what compiled code has for a > b, which in eager code is decided at once
     "greater", lambda a, b: 1.0 if a > b else 0.0, 0.0, 0.0,
-    text="{0} > {1}", latex="{0} > {1}", precedence=0, public=False,
+    public=False,
 )  # fmt: skip
 greater_equal = row(
     "greater_equal", lambda a, b: 1.0 if a >= b else 0.0, 0.0, 0.0,
-    text="{0} >= {1}", latex=r"{0} \geq {1}", precedence=0, public=False,
+    public=False,
 )  # fmt: skip
