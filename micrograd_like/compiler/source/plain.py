@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from ..byhand.expression import Expression
-from ..byhand.tidy import Part, product, terms
-from ..ops import Op
+from ...byhand.expression import Expression
+from ...byhand.tidy import Part, product, terms
+from ...ops import Op
 from .equations import (
     Affine,
     Equation,

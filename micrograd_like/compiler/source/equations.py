@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple, Self
 
-from ..byhand.expression import Expression
-from ..byhand.tidy import Part, product, terms
-from ..ops import TABLE, Op
+from ...byhand.expression import Expression
+from ...byhand.tidy import Part, product, terms
+from ...ops import TABLE, Op
 
 _ids = count()
 

@@ -12,9 +12,11 @@ from itertools import chain, count, product as grid
 from math import gcd
 from typing import Any
 
-from ..byhand.expression import Expression
-from ..byhand.tidy import Part, terms
-from ..engine import Value
+from ...byhand.expression import Expression
+from ...byhand.tidy import Part, terms
+from ...engine import Value
+from ..nest import Loop, Nest, Statement
+from ..trace import ARGUMENT, CONSTANT, PARAMETER, VALUE
 from .equations import (
     Affine,
     Equation,
@@ -35,9 +37,7 @@ from .equations import (
     _sum,
     put,
 )
-from .nest import Loop, Nest, Statement
 from .plain import _Join, _numbered, _plain_items
-from .trace import ARGUMENT, CONSTANT, PARAMETER, VALUE
 
 LINE = 40  # symbols; what would be longer gets a name
 

@@ -1,28 +1,21 @@
-"""What compiled code computes, as equations: the loops that were found, read back with indices, forward and in reverse.
-
-Nobody wrote these equations. `reading` makes those forward of the nest, `plain` puts them in order, and `sweep` goes
-back through them: δ[j] = (1 - f[j]²) Σ_k w[j,k] δ[k]. Where a place is read through an index that cannot be solved for
-(x[2 i]), its derivative is added up with += instead.
-
-Each equation is one tree, of the kind that derivations are made of; the text and the Python are two ways to write it.
-"""
+"""Equations as text and as Python, with letters for their indices; and what it took to compile."""
 
 import ctypes
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, count
 from typing import Any
 
-from ..byhand.expression import Expression
-from ..byhand.tidy import Part
-from ..byhand.writing import _SERIES, TEXT, Python, Text
-from ..engine import Value
-from ..ops import ATOM, TABLE, Op
+from ...byhand.expression import Expression
+from ...byhand.tidy import Part
+from ...byhand.writing import _SERIES, TEXT, Python, Text
+from ...engine import Value
+from ...ops import ATOM, TABLE, Op
+from ..lowering import simd
+from ..nest import Loop, Nest, Statement
+from ..trace import ARGUMENT, PARAMETER
 from .equations import Equation, For, Index, Item, Name, Series, _equations, _indexed
-from .lowering import simd
-from .nest import Loop, Nest, Statement
 from .reading import Inputs, _argument_names, _Forward
 from .sweep import _Reverse
-from .trace import ARGUMENT, PARAMETER
 
 WIDTH = 100  # columns
 

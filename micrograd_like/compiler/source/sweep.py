@@ -6,9 +6,9 @@ place, the index at which it is read is solved for: f[i] in the equation of z[j]
 
 from collections.abc import Iterator, Mapping
 
-from ..byhand.expression import Expression
-from ..byhand.tidy import Part, product, total
-from ..ops import TABLE
+from ...byhand.expression import Expression
+from ...byhand.tidy import Part, product, total
+from ...ops import TABLE
 from .equations import (
     Affine,
     Equation,
