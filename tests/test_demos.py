@@ -32,3 +32,5 @@ def test_demo(name, tmp_path):
     command = [sys.executable, str(DEMOS / name), *ARGUMENTS.get(name, [])]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=True)
     assert SHOWS[name] in done.stdout
+    if name == "digits.py":
+        assert float(done.stdout.split("test accuracy ")[1].split("%")[0]) > 97.0
