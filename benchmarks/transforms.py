@@ -46,6 +46,7 @@ from micrograd_like import (
     sqrt,
     tanh,
 )
+from micrograd_like.nn import MLP
 
 ORDERS = (10, 20, 40, 80)
 LINKS = 10  # operations in the chain that a jet goes through
@@ -179,6 +180,18 @@ def off(rounds):
 
     _, (_, ratio), (_, bare) = in_turn(rounds, recording, plain, floats)
     print(f"the network of 369 parameters: in no_grad {ratio:.2f} times recording it; with floats {bare:.2f} times")
+    model, rows = MLP(4, [16, 16, 1], rng=random.Random(0)), [[0.1 * i, 0.5, -1.0, 0.2] for i in range(40)]
+
+    def record_all():
+        for row in rows:
+            model(row)
+
+    def evaluate_all():
+        with no_grad():
+            record_all()
+
+    _, (_, ratio) = in_turn(rounds, record_all, evaluate_all)
+    print(f"an nn.MLP of that size: in no_grad {ratio:.2f} times recording it")
 
 
 # ---- costs in gradients ---------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ Every operation of the table is a function here, of numbers and of Values alike.
 0.0568 -0.4005
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import byhand, data, losses, nn, optim, show, train
 from .engine import Value, topological
+from .lazy import later
 from .ops import (
     DomainError,
     abs_ as abs,
@@ -61,6 +61,7 @@ from .ops import (
 if TYPE_CHECKING:
     from .byhand import compare, derive, diagnose, gradcheck
     from .checkpointing import checkpoint
+    from .compiler import compile
     from .extend import custom, stop_gradient
     from .recording import detect_anomaly, no_grad
     from .show import draw, draw_dot, explore, plot_boundary, plot_loss, print_boundary, print_graph
@@ -68,8 +69,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-
-# Imported when they are used: who only computes does not wait for them.
 _LATER = {
     **dict.fromkeys(("compare", "derive", "diagnose", "gradcheck"), "byhand"),
     **dict.fromkeys(
@@ -81,16 +80,12 @@ _LATER = {
     **dict.fromkeys(("detect_anomaly", "no_grad"), "recording"),
     **dict.fromkeys(("custom", "stop_gradient"), "extend"),
     "checkpoint": "checkpointing",
+    "compile": "compiler",
 }
 
+__getattr__ = later(__name__, _LATER)
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_LATER[name]}", __name__), name)
-
-
-# Not abs and pow: `from micrograd_like import *` must not replace Python's own.
+# Not abs, compile and pow: `from micrograd_like import *` must not replace Python's own.
 __all__ = [
     "DomainError",
     "Value",

@@ -134,12 +134,10 @@ def _add_draw(commands: Commands) -> None:
         help="a picture of a graph, with its gradients",
         description="Draw the lecture's chain, a network in a file, or an MLP on one sample, after a backward pass.",
     )
-    _add_network(parser, mlp=True)
+    _add_picture(parser, "graph.svg", "graph.svg, .png, .pdf, .html or .dot")
     details = ("auto", "values", "folded", "neurons", "layers")
     parser.add_argument("--detail", choices=details, default="auto", help="what a card stands for (auto: by size)")
-    parser.add_argument("--out", default="graph.svg", metavar="FILE", help="graph.svg, .png, .pdf, .html or .dot")
     parser.add_argument("--text", action="store_true", help="print the graph as a tree, and write no file")
-    parser.add_argument("--force", action="store_true", help="replace a file that is there already")
     parser.set_defaults(run=_draw)
 
 
@@ -163,9 +161,7 @@ def _add_explore(commands: Commands) -> None:
         description="Write a page, to be opened in any browser: the computation of the lecture's chain, of a network "
         "in a file, or of an MLP on one sample, step by step and back; and the training of small networks.",
     )
-    _add_network(parser, mlp=True)
-    parser.add_argument("--out", default="explore.html", metavar="FILE", help="the page (explore.html)")
-    parser.add_argument("--force", action="store_true", help="replace a file that is there already")
+    _add_picture(parser, "explore.html", "the page (explore.html)")
     parser.set_defaults(run=_explore)
 
 
@@ -203,6 +199,13 @@ _HERE = [  # what messages of functions advise, and what that is on the command 
 
 
 # ---- arguments that several commands have ----------------------------------------------------------
+
+
+def _add_picture(parser: argparse.ArgumentParser, out: str, what: str) -> None:
+    """The options that say of which graph a picture is made, and to which file: `out`, or `what` else it may be."""
+    _add_network(parser, mlp=True)
+    parser.add_argument("--out", default=out, metavar="FILE", help=what)
+    parser.add_argument("--force", action="store_true", help="replace a file that is there already")
 
 
 def _add_network(parser: argparse.ArgumentParser, *, mlp: bool = False) -> None:

@@ -1,11 +1,13 @@
 """`checkpoint`: a function whose graph is not kept but computed again, for long programs."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from .engine import Value, topological
-from .ops import Op, apply
-from .recording import mode, recording_by, to_floats
+from .number import around
+from .ops import Op, apply, same
+from .recording import Check, compiling, in_no_grad, part, reads, watching
 from .transforms import backward, depending_on, flatten, like, sweep
 
 
@@ -36,18 +38,18 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @like(f)
     def light(*args: Any, **named: Any) -> Any:
-        if mode.get() is to_floats:
-            return f(*args, **named)
         where = f"the arguments of {name}"
         parts = flatten(args, where), flatten(named, where)
         (numbers, rebuild), (named_numbers, rebuild_named) = parts
         count = len(numbers)
 
-        def call(numbers: list[Any]) -> tuple[list[Any], Callable[[list[Any]], Any]]:
-            out = f(*rebuild(numbers[:count]), **rebuild_named(numbers[count:]))
-            return flatten(out, f"what {name} returned")
+        def call(numbers: list[Any]) -> Any:
+            return f(*rebuild(numbers[:count]), **rebuild_named(numbers[count:]))
 
-        run = _Run(name, call, numbers + named_numbers)
+        numbers = numbers + named_numbers
+        if in_no_grad() or compiling():  # there is no graph that could be spared
+            return call([same(x) if isinstance(x, Value) else x for x in numbers])
+        run = _Run(name, call, numbers)
         if not run.operands:
             return run.rebuild(run.values)
         return run.rebuild([Value._record(_Whole(run, i), run.operands) for i in range(len(run.values))])
@@ -58,43 +60,36 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 class _Run:
     """One call of a checkpointed function: what it gave, and on what that depends.
 
-    call: of numbers, in a list, gives numbers and how to put them together. operands: the Values among the numbers,
-    then those from outside that the function used; at: their data. values: the data of what it gave.
+    call: the function, of its numbers in a list. operands: the Values among the numbers, then those from outside that
+    the function used; at: their data. values: the data of what it gave.
     """
 
     def __init__(self, name: str, call: Callable[[list[Any]], Any], numbers: list[Any]):
         self.name, self._call, self._numbers = name, call, numbers
         given = [x for x in numbers if isinstance(x, Value)]
-        self._given = [x.data for x in given]
-        made: list[Any] = []
-
-        def watch(op: Op, operands: tuple[Any, ...], method: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-            out = method(*args)
-            made.append(out)
-            return out
-
-        with recording_by(watch):
+        self._given = [x._data for x in given]
+        made: list[Value] = []
+        with part(records=True, watch=made.append):
             fresh, outs, self.rebuild = self._again()
         own = {*fresh, *made}
         outside: dict[Value, None] = {}
-        for used in (*(node.operands for node in made if isinstance(node, Value)), outs):
-            for x in used:
-                if x not in own and isinstance(x, Value):
-                    outside[x] = None
+        for used in (*(node.operands for node in made), outs):
+            outside.update((x, None) for x in used if isinstance(x, Value) and x not in own)
         self.values = _data(outs)
         self.operands = (*given, *outside)
-        self.at = tuple(x.data for x in self.operands)
+        self.at = tuple(x._data for x in self.operands)
         self._slopes: tuple[tuple[Any, ...], dict[int, list[Any]]] = (), {}
 
     def _again(self) -> tuple[list[Value], list[Any], Callable[[list[Any]], Any]]:
         """Call the function with fresh Values in the place of the given ones: these, what it gave, and its shape."""
         fresh = [Value(x) for x in self._given]
         source = iter(fresh)
-        return fresh, *self._call([next(source) if isinstance(x, Value) else x for x in self._numbers])
+        out = self._call([next(source) if isinstance(x, Value) else x for x in self._numbers])
+        return fresh, *flatten(out, f"what {self.name} returned")
 
     def _graph(self) -> tuple[list[Value], list[Any]]:
         """What stands for the operands in a graph of the function, and its outputs there."""
-        with recording_by(None):
+        with nullcontext() if around.get() is None else part(records=True, watch=lambda node: None):
             fresh, outs, _ = self._again()
         values = _data(outs)
         if repr(values) != repr(self.values):  # nan is not equal to itself
@@ -112,25 +107,36 @@ class _Run:
         at: float = _replay(outs[i], by, operands)[1].get(outs[i], outs[i])
         return at
 
-    def slopes(self, operands: tuple[Any, ...], i: int) -> list[Any]:
-        """∂output i/∂operand at these operands; numbers as these are."""
+    def slopes(self, operands: tuple[Any, ...], i: int, which: Sequence[int]) -> list[Any]:
+        """∂output i/∂operand for these of the operands, at these operands; numbers as these are."""
+        if watching():  # what nobody asks for does not count
+            by, outs = self._graph()
+            watched: list[Any] = self._slopes_of(outs[i], by, operands, which)
+            return watched
         if self._slopes[0] != operands or i not in self._slopes[1]:
             by, outs = self._graph()
-            self._slopes = operands, {k: self._slopes_of(out, by, operands) for k, out in enumerate(outs)}
-        slopes = self._slopes[1].pop(i)  # backward asks once for each output
+            every = range(len(by))
+            self._slopes = operands, {k: self._slopes_of(out, by, operands, every) for k, out in enumerate(outs)}
+        slopes: list[Any] = self._slopes[1].pop(i)  # backward asks once for each output
         if not self._slopes[1]:
             self._slopes = (), {}
-        return slopes
+        return [slopes[k] for k in which]
 
-    def _slopes_of(self, out: Any, by: list[Value], operands: tuple[Any, ...]) -> list[Any]:
+    @reads
+    def _slopes_of(
+        self, out: Any, by: list[Value], operands: tuple[Any, ...], which: Sequence[int], *, check: Check | None = None
+    ) -> list[Any]:
+        wanted = [by[k] for k in which]
         if not isinstance(out, Value):
-            return [0.0] * len(by)
+            return [0.0] * len(wanted)
         if operands == self.at:
-            return backward([out], [1.0], by, symbolic=False, order=topological(out, without=by))
+            found: list[Any] = backward([out], [1.0], wanted, symbolic=False, order=topological(out, without=by))
+            return found
         order, numbers = _replay(out, by, operands)
         gradient: dict[Value, Any] = {out: 1.0}
-        sweep(order, gradient, lambda node: (*_operands(node, numbers), numbers[node]), depending_on(by, order))
-        return [gradient.get(x, 0.0) for x in by]
+        at = lambda node: (*_operands(node, numbers), numbers[node])  # noqa: E731
+        sweep(order, gradient, at, depending_on(wanted, order), check)
+        return [gradient.get(x, 0.0) for x in wanted]
 
 
 def _replay(out: Any, by: list[Value], operands: tuple[Any, ...]) -> tuple[list[Value], dict[Any, Any]]:
@@ -139,7 +145,7 @@ def _replay(out: Any, by: list[Value], operands: tuple[Any, ...]) -> tuple[list[
     order = topological(out, without=by) if isinstance(out, Value) else []
     for node in order:
         if node.op is None:
-            numbers[node] = node.data
+            numbers[node] = node._data
         else:
             at = _operands(node, numbers)
             plain = all(type(x) is float for x in at)
@@ -152,7 +158,7 @@ def _operands(node: Value, numbers: dict[Any, Any]) -> list[Any]:
 
 
 def _data(outs: list[Any]) -> list[float]:
-    return [x.data if isinstance(x, Value) else x for x in outs]
+    return [x._data if isinstance(x, Value) else x for x in outs]
 
 
 class _Whole(Op):
@@ -167,13 +173,12 @@ class _Whole(Op):
         self.passes = (True,) * self.arity
         self.at_once = True
         self.text = f"checkpoint({', '.join(f'{{{k}}}' for k in range(self.arity))})"
-        each: Any = _Each(self.arity, lambda k: lambda *at: run.slopes(at[:-1], i)[k])
+        each: Any = _Each(self.arity, lambda k: lambda *at: run.slopes(at[:-1], i, (k,))[0])
         self.partials = self.series = each
         self.written = ()  # its formulas would be as long as the function
 
     def slopes_at(self, at: Sequence[Any], by: Sequence[int]) -> list[Any]:
-        slopes = self._run.slopes(tuple(at[:-1]), self._i)
-        return [slopes[k] for k in by]
+        return self._run.slopes(tuple(at[:-1]), self._i, by)
 
     def __reduce__(self) -> Any:
         raise TypeError("what a checkpointed function gave cannot be pickled: the function would be lost")

@@ -1,4 +1,4 @@
-"""`Value`: a number that remembers how it was computed, and the backward pass over that memory.
+"""`Value`: a number that remembers how it was computed, and the backward pass over that memory. `Constant`: without it.
 
 Each operation makes a node that holds its result and its operands, in order. From a loss one can
 therefore walk back over everything it depends on, and the chain rule,
@@ -10,11 +10,13 @@ from the table in `ops`; nothing here knows any particular operation.
 """
 
 from _thread import RLock
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from numbers import Real
 from typing import Any
 
-from .number import Number, operators
-from .ops import Op, number
+from . import number as numbers
+from .number import Number, around, give_operators
+from .ops import Op, apply, number
 
 _new = object.__new__
 
@@ -62,7 +64,7 @@ class Value(Number):
 
     @property
     def data(self) -> float:
-        return self._data
+        return numbers.asked_for(self) if numbers.asking else self._data
 
     @data.setter
     def data(self, data: float) -> None:
@@ -99,12 +101,16 @@ class Value(Number):
         The derivative is taken at the data with which the graph was recorded: after changing the data of a node,
         record it anew. Threads may call it on graphs that share leaves; one of them computes at a time.
         """
+        part = around.get()
+        if part is not None:
+            part.check_backward(self)
         adjoints(topological(self), ((self, 1.0),), into_grads=True)
 
     def _backward(self) -> None:
         """The chain rule at this node alone, as micrograd has it: add to the gradients of its operands."""
-        for operand, partial in zip(self.operands, self.partials(), strict=True):
-            if isinstance(operand, Value):
+        passes = self.op.passes if self.op is not None else ()
+        for operand, partial, passing in zip(self.operands, self.partials(), passes, strict=True):
+            if passing and isinstance(operand, Value):
                 operand._grad += partial * self._grad
 
     def zero_grad(self) -> None:
@@ -114,14 +120,14 @@ class Value(Number):
                 node._grad = 0.0
 
     @staticmethod
-    def _record(op: Op, operands: tuple[Any, ...]) -> "Value":
-        """The node of `op` applied to Values and numbers. Raises DomainError and TypeError."""
-        operands = tuple(x if isinstance(x, Value) else number(x, op.name) for x in operands)
-        numbers = tuple(x._data if isinstance(x, Value) else x for x in operands)
+    def _record(op: Op, operands: tuple[Any, ...]) -> Any:
+        """The node of `op` applied to Values and numbers, or what else it is here. Raises DomainError and TypeError."""
+        return _recorded(op, operands, Value._node)
+
+    @staticmethod
+    def _node(op: Op, operands: tuple[Any, ...], data: float) -> "Value":
         node: Value = _new(Value)
-        node._data = data = op.value(*numbers)
-        if data != data:
-            op.check(numbers, tuple(getattr(x, "name", "") for x in operands))
+        node._data = data
         node._grad = 0.0
         node.op = op
         node._mark = None
@@ -132,9 +138,105 @@ class Value(Number):
         return node
 
 
+class Constant(Number):
+    """A number of which is known only what it is: what operations on Values give in `no_grad`.
+
+    It calculates as a Value does, by the same rules and with the same methods, but records nothing; beside a Value it
+    is a constant as a float is. `grad` is 0.0, `data` cannot be set, and a name is not kept: code that names what it
+    computes runs in `no_grad` too.
+
+    >>> from micrograd_like import no_grad
+    >>> with no_grad():
+    ...     half = Value(1.0) / 2
+    >>> half, half.exp() > 1, half * Value(3.0)
+    (Constant(data=0.5), True, Value(data=1.5, grad=0.0))
+    """
+
+    __slots__ = ("_data",)
+
+    op = None
+    _grad = grad = 0.0
+    operands = ()
+
+    @property
+    def data(self) -> float:
+        return self._data
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @name.setter
+    def name(self, name: str) -> None:
+        pass
+
+    def backward(self) -> None:
+        """Raise RuntimeError: there is nothing to go back through."""
+        raise RuntimeError(
+            f"{self!r} was computed in no_grad, so nothing is known of how: to call backward, compute it outside of "
+            "no_grad"
+        )
+
+    def zero_grad(self) -> None:
+        """Do nothing: its gradient is 0.0."""
+
+    def partials(self) -> tuple[float, ...]:
+        return ()
+
+    def __repr__(self) -> str:
+        return f"Constant(data={self._data})"
+
+    def __float__(self) -> float:
+        """Its number: it has no derivative to lose."""
+        return self._data
+
+    def __copy__(self) -> "Constant":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "Constant":
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return constant, (self._data,)
+
+    @staticmethod
+    def _record(op: Op, operands: tuple[Any, ...]) -> Any:
+        """The Constant of `op` applied to Constants and numbers; what else can record gets it as a float."""
+        operands = tuple(x._data if type(x) is Constant else x for x in operands)
+        if any(hasattr(x, "_record") for x in operands):
+            return apply(op, operands)
+        return _recorded(op, operands, lambda op, operands, data: constant(data))
+
+
+def constant(data: float) -> Constant:
+    """The Constant of a float. Without an __init__ they are made a third sooner."""
+    out = Constant()
+    out._data = data
+    return out
+
+
+Real.register(Constant)  # it may stand wherever a number may
+
+
+def _recorded(op: Op, operands: tuple[Any, ...], make: Callable[[Op, tuple[Any, ...], float], Any]) -> Any:
+    """What `make` makes of the operation and its value, or what else is wanted here."""
+    part = around.get()
+    return make(op, *computed(op, operands)) if part is None else part.record(op, operands, make)
+
+
+def computed(op: Op, operands: tuple[Any, ...]) -> tuple[tuple[Any, ...], float]:
+    """The operands, all but Values as floats, and the value of the operation. Raises DomainError and TypeError."""
+    operands = tuple(x if isinstance(x, Value) else number(x, op.name) for x in operands)
+    numbers = tuple(x._data if isinstance(x, Value) else x for x in operands)
+    data = op.value(*numbers)
+    if data != data:
+        op.check(numbers, tuple(getattr(x, "name", "") for x in operands))
+    return operands, data
+
+
 def adjoints(
     order: Sequence[Value],
-    seeds: Iterable[tuple[Value, float]],
+    seeds: Sequence[tuple[Value, float]],
     by: Sequence[Value] = (),
     *,
     into_grads: bool = False,
@@ -157,42 +259,64 @@ def adjoints(
                 root._flow += seed
             # Operands come before results in `order`, so in reverse every node has received all its
             # contributions by the time it passes them on.
-            for node in reversed(order):
-                op = node.op
-                if op is None:
-                    if into_grads:
-                        node._grad += node._flow
-                    continue
-                a, b, out, flow = node._a, node._b, node._data, node._flow
-                if into_grads:
-                    node._grad = flow
-                if b is None:
-                    a._flow += op.partials[0](a._data, out) * flow
-                elif type(b) is float:
-                    a._flow += op.partials[0](a._data, b, out) * flow
-                elif a is None:
-                    if not op.at_once:
-                        x, y = b  # a constant and a node
-                        y._flow += op.partials[1](x, y._data, out) * flow
+            walks: list[Iterator[Value]] = [reversed(order)]
+            for steps in walks:
+                for node in steps:
+                    op = node.op
+                    if op is None:
+                        if into_grads:
+                            node._grad += node._flow
                         continue
-                    through = [i for i, x in enumerate(b) if op.passes[i] and isinstance(x, Value)]
-                    at = [x._data if isinstance(x, Value) else x for x in b]
-                    for i, slope in zip(through, op.slopes_at((*at, out), through), strict=True):
-                        b[i]._flow += slope * flow
-                elif op.slopes:
-                    slope_a, slope_b = op.slopes
-                    a._flow += slope_a * flow
-                    b._flow += slope_b * flow
-                else:
-                    by_a, by_b = op.partials
-                    x, y = a._data, b._data
-                    a._flow += by_a(x, y, out) * flow
-                    b._flow += by_b(x, y, out) * flow
+                    a, b, out, flow = node._a, node._b, node._data, node._flow
+                    if into_grads:
+                        node._grad = flow
+                    if b is None:
+                        a._flow += op.partials[0](a._data, out) * flow
+                    elif type(b) is float:
+                        a._flow += op.partials[0](a._data, b, out) * flow
+                    elif a is None:
+                        if not op.at_once:
+                            x, y = b  # a constant and a node
+                            y._flow += op.partials[1](x, y._data, out) * flow
+                            continue
+                        if len(walks) == 1 and any(
+                            isinstance(x, Value) and x.op and not op.passes[i] for i, x in enumerate(b)
+                        ):
+                            # There may be nodes that no gradient comes to; all of those so far were others.
+                            reached = _reached(order, [root for root, _ in seeds])
+                            rest = list(steps)
+                            walks.append(iter([x for x in rest if x in reached]))
+                            for x in rest:
+                                if into_grads and x.op is not None and x not in reached:
+                                    x._grad = 0.0
+                        through = [i for i, x in enumerate(b) if op.passes[i] and isinstance(x, Value)]
+                        at = [x._data if isinstance(x, Value) else x for x in b]
+                        for i, slope in zip(through, op.slopes_at((*at, out), through), strict=True):
+                            b[i]._flow += slope * flow
+                    elif op.slopes:
+                        slope_a, slope_b = op.slopes
+                        a._flow += slope_a * flow
+                        b._flow += slope_b * flow
+                    else:
+                        by_a, by_b = op.partials
+                        x, y = a._data, b._data
+                        a._flow += by_a(x, y, out) * flow
+                        b._flow += by_b(x, y, out) * flow
             return [node._flow for node in by]
         finally:
             _sweeping.pop()
             for node, flow in kept:
                 node._flow = flow
+
+
+def _reached(order: Sequence[Value], roots: Iterable[Value]) -> set[Value]:
+    """The nodes that gradients come to: they do not pass where a partial is always 0."""
+    reached = set(roots)
+    for node in reversed(order):
+        if node.op is not None and node in reached:
+            operands = zip(node.operands, node.op.passes, strict=True)
+            reached.update(x for x, passes in operands if passes and isinstance(x, Value))
+    return reached
 
 
 def topological(*roots: Value, without: Iterable[Value] = ()) -> list[Value]:
@@ -235,9 +359,31 @@ def topological(*roots: Value, without: Iterable[Value] = ()) -> list[Value]:
     return order
 
 
+def depends(node: Value, on: Container[Value]) -> bool:
+    """Was the node computed from one of these leaves, which are newer than any node that was found not to be?
+
+    A node that is not is marked as such, so that asking for each step of a loop is not quadratic.
+    """
+    with _walking:
+        walked: list[Value] = []
+        path = [node]
+        while path:
+            x = path.pop()
+            if x._mark is _CONSTANT:
+                continue
+            if x in on:
+                for other in walked:
+                    other._mark = None
+                return True
+            x._mark = _CONSTANT
+            walked.append(x)
+            path += (operand for operand in x.operands if isinstance(operand, Value))
+        return False
+
+
+_CONSTANT: Any = object()  # the mark of nodes that do not depend on what is differentiated by
 _walking = RLock()  # one thread at a time marks nodes and adds to gradients
 _sweeping: list[Sequence[Value]] = []  # the orders of the sweeps that run now, inside of one another
 
 
-for _name, _attribute in operators(Value).items():
-    setattr(Value, _name, _attribute)
+give_operators(Value, Constant)

@@ -6,11 +6,11 @@ is checked; one given as a Value is an operand like any other.
 """
 
 from collections.abc import Callable, Sequence
-from math import isfinite
+from math import inf, isfinite
 from numbers import Real
 from typing import Any
 
-from .ops import logaddexp, pow_, relu, softplus
+from .ops import logaddexp, pow_, relu, softplus, where
 
 
 def _target(target: Any, loss: str, expected: str, possible: Callable[[Any], bool]) -> Any:
@@ -78,6 +78,13 @@ def cross_entropy(logits: Sequence[Any], label: Any) -> Any:
             f"cross_entropy takes the logits of two or more classes, got {logits!r:.60}; "
             "for a single logit there is binary_cross_entropy"
         )
+    if hasattr(label, "_record"):  # not known yet: the others are chosen by what it is then
+        right = [where(label >= k, where(label <= k, 1.0, 0.0), 0.0) for k in range(len(logits))]
+        own = sum(is_it * z for is_it, z in zip(right, logits, strict=True))
+        margin, *rest = [where(is_it, -inf, z - own) for is_it, z in zip(right, logits, strict=True)]
+        for other in rest:
+            margin = logaddexp(margin, other)
+        return softplus(margin)
     if label not in range(len(logits)):
         raise ValueError(
             f"cross_entropy takes a whole label from 0 to {len(logits) - 1} for {len(logits)} logits, got {label!r:.60}"

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from .engine import Value
+from .engine import Constant, Value, constant
+from .number import evaluating
 from .ops import FUNCTIONS, TABLE
+
+_NUMBERS = {float, Value, Constant}
 
 Activation = str | Callable[[Value], Value] | None
 
@@ -108,9 +111,15 @@ class Neuron(Module):
     def __call__(self, x: Sequence[Any]) -> Value:
         """The output for one input: a sequence of nin numbers or Values. Raises ValueError for another length."""
         _check_length(self, x, len(self.w))
-        act = self.b
-        for wi, xi in zip(self.w, x, strict=True):
+        act, w = self.b, self.w
+        light = evaluating() and {*map(type, x)} <= _NUMBERS
+        if light:  # nothing is recorded: a sum of floats has the same bits, and needs no Constant for each part
+            act, *w = [p._data if isinstance(p, Value) else p for p in (act, *w)]  # type: ignore[assignment]
+            x = [xi if type(xi) is float else xi._data for xi in x]
+        for wi, xi in zip(w, x, strict=True):
             act = act + wi * xi
+        if light:
+            act = constant(act)  # type: ignore[assignment,arg-type]
         return self.activation(act) if self.activation else act
 
     def __repr__(self) -> str:

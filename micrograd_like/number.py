@@ -4,9 +4,9 @@ import operator
 from collections.abc import Callable
 from contextvars import ContextVar
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from .ops import FUNCTIONS, TABLE, Op
+from .ops import FUNCTIONS, TABLE, Op, apply
 
 _OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "pow": "pow"}
 
@@ -25,17 +25,18 @@ _NUMPY_OPERATORS = {
     "positive": operator.pos, "square": lambda x: x**2, "reciprocal": lambda x: 1.0 / x,
 }  # fmt: skip
 
+_METHODS = dict(FUNCTIONS)  # not what users add later: its name may be that of an attribute
 
 # The variables of the functions that are being differentiated now, in all threads; `transforms` keeps it.
 differentiated: set[Any] = set()
 
 
 class Number:
-    """What `Value` inherits: everything of a number that needs to know nothing of the graph."""
+    """What `Value` and `Constant` inherit: everything of a number that needs to know nothing of the graph."""
 
     __slots__ = ()
 
-    # What the node class has: its slots, and what `operators` makes. Only type checkers see this.
+    # What both have: slots or their constant values, and what `give_operators` makes. Only type checkers see this.
     if TYPE_CHECKING:
         _data: float
         _flow: float
@@ -45,6 +46,9 @@ class Number:
         _b: Any
         op: Op | None
         name: str
+
+        @property
+        def data(self) -> float: ...
 
         def _unary(self) -> Self: ...
         def _binary(self, other: Any) -> Self: ...
@@ -68,57 +72,69 @@ class Number:
     def _repr_html_(self) -> str:
         import html
 
-        cells = [self.name or "Value", self._op, f"data {self._data:.6g}", f"grad {self._grad:+.6g}"]
+        cells = [self.name or type(self).__name__, self._op, f"data {self._data:.6g}", f"grad {self._grad:+.6g}"]
         tds = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells if cell)
         return f"<table><tr>{tds}</tr></table>"
 
     def __format__(self, spec: str) -> str:
         return format(self._data, spec) if spec else repr(self)
 
+    # Conversions, all by way of __float__; math.floor and math.ceil go that way by themselves.
+
     def __float__(self) -> float:
+        """Its number. Raises TypeError inside of `grad` and its kin, where that would lose a derivative unnoticed."""
         if differentiated:
-            self._refuse_to_be_a_float()
-        return self._data
+            from .engine import depends
 
-    def _refuse_to_be_a_float(self: Any) -> None:
-        """Inside of `grad` and its kin a float would lose the derivative without a word, in an array of floats, say."""
-        from .engine import topological
-
-        if any(node in differentiated for node in topological(self)):
-            raise TypeError(
-                "a number that is being differentiated by was to become a float, which would lose its derivative: use "
-                "arrays with dtype=object and the functions of micrograd_like, or .data where just the number is meant"
-            )
+            if depends(self, differentiated):  # type: ignore[arg-type]
+                raise TypeError(
+                    f"{self.name or 'a Value'} = {self._data!r}, which depends on what is being differentiated by, was "
+                    "to become a plain number, which would lose its derivative: use arrays with dtype=object and the "
+                    "functions of micrograd_like, or .data where just the number is meant"
+                )
+        return self.data
 
     def __int__(self) -> int:
-        return int(self._data)
+        return int(float(self))
+
+    __trunc__ = __int__
+
+    def __round__(self, digits: int | None = None) -> float:
+        return round(float(self), digits)
 
     def conjugate(self) -> Self:
         """Itself; numpy asks for it in np.var and np.vdot."""
         return self
 
     def __bool__(self) -> bool:
-        return self._data != 0.0
-
-    def __round__(self, digits: int | None = None) -> float:
-        return round(self._data, digits)
+        return self.data != 0.0
 
     def __pos__(self) -> "Number":
         return self
 
+    # No operations: what a quotient is rounded to has no slope to speak of.
+
+    def __floordiv__(self, other: Any) -> NoReturn:
+        raise TypeError(
+            f"//, % and divmod are no operations of Values, here of {self!r:.60} and {other!r:.60}: "
+            "take q = math.floor(a.data / b.data) where just the number is meant, and a - q * b for the remainder"
+        )
+
+    __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __floordiv__
+
     # Comparisons are of data; == and hash stay those of the object, so Values live in sets and dicts.
 
     def __lt__(self, other: Any) -> bool:
-        return self._data < _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self.data < _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     def __le__(self, other: Any) -> bool:
-        return self._data <= _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self.data <= _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     def __gt__(self, other: Any) -> bool:
-        return self._data > _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self.data > _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     def __ge__(self, other: Any) -> bool:
-        return self._data >= _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
+        return self.data >= _bare(other) if isinstance(other, (Number, Real)) else NotImplemented
 
     # micrograd's names, so that code written for it runs as it is.
 
@@ -247,116 +263,195 @@ def _blank(cls: type, *ignored: Any) -> Any:
 
 # ---- operators and methods, made from the table ----------------------------------------------------
 
+# Is a part of the program open, in any thread, in which operations are recorded in another way? `recording` keeps it.
+# It is a plain global, since each operation looks at it and nothing costs less.
+asking = False
+# The innermost such part around the code that runs, or None. One that was left may still be there, and wants nothing.
+around: ContextVar[Any] = ContextVar("around", default=None)
 
-Wrap = Callable[[Callable[..., Any], Op, bool], Callable[..., Any]]
+_current, _new = around.get, object.__new__
 
 
-def operators(cls: Any, wrap: Wrap | None = None) -> dict[str, Any]:
-    """The attributes that make the node class calculate: operators, and a method for each function of the table.
+def asked_for(value: Any) -> float:
+    """The number of a Value, for which Python code asks, after telling the part of the program that wants to know."""
+    part = around.get()
+    told = part.holds("asked") if part is not None else None
+    if told is not None:
+        told(value)
+    return value._data  # type: ignore[no-any-return]
 
-    They do what `cls._record` does, written out for one and two operands because this is the hot path.
-    wrap: (method, op, are the operands swapped?) -> what to use in its place, or None for the methods themselves.
+
+def evaluating() -> bool:
+    """Are we in `no_grad`, with nobody who watches the operations?"""
+    part = around.get() if asking else None
+    return part is not None and part.records is False and not part.holds("anomalies")
+
+
+def give_operators(node: Any, constant: Any) -> None:
+    """Make both classes calculate: with operators, and with a method for each function of the table.
+
+    node: the class whose operations are recorded. constant: that of numbers without a graph.
+
+    The methods do what `_record` of their class does, written out for one and two operands because this is the hot
+    path. They are made in pairs: `record` is the node's, `evaluate` the constant's.
     """
-    new = object.__new__
 
-    def unary(op: Op) -> Callable[[Any], Any]:
+    def unary(op: Op) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         value = op.value
 
-        def method(self: Any) -> Any:
+        def evaluate(self: Any) -> Any:
             data = value(self._data)
+            if data - data:  # nan, for an infinite one too: somebody may watch for it
+                return apply(op, (self,))
+            out = constant()
+            out._data = data
+            return out
+
+        def record(self: Any) -> Any:
+            data = value(self._data)
+            if asking and (part := _current()) is not None:
+                if part.records is not False or data - data:
+                    return part.recorded(op, (self,), data, node._node) if data == data else apply(op, (self,))
+                out = constant()
+                out._data = data
+                return out
             if data != data:
-                return cls._record(op, (self,))
-            node = new(cls)
-            node._data = data
-            node._grad = 0.0
-            node.op = op
-            node._a = self
-            node._b = None
-            node._mark = None
-            return node
+                return apply(op, (self,))
+            out = _new(node)
+            out._data = data
+            out._grad = 0.0
+            out.op = op
+            out._a = self
+            out._b = None
+            out._mark = None
+            return out
 
-        return method
+        return record, evaluate
 
-    def binary(op: Op, otherwise: Callable[[Op, tuple[Any, ...]], Any]) -> Callable[[Any, Any], Any]:
+    def binary(
+        op: Op, otherwise: Callable[[Op, tuple[Any, ...]], Any]
+    ) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
         value = op.value
 
-        def method(self: Any, other: Any) -> Any:
-            if type(other) is cls:
+        def evaluate(self: Any, other: Any) -> Any:
+            if type(other) is constant:
                 data = value(self._data, other._data)
+            elif type(other) is float:
+                data = value(self._data, other)
+            elif type(other) is int:
+                data = value(self._data, float(other))
+            elif type(other) is node and asking and getattr(_current(), "records", None) is False:
+                data = value(self._data, other._data)
+            else:
+                return otherwise(op, (self, other))
+            if data - data:
+                return apply(op, (self, other))
+            out = constant()
+            out._data = data
+            return out
+
+        def record(self: Any, other: Any) -> Any:
+            if type(other) is node:
+                data = value(self._data, other._data)
+            elif type(other) is float:
+                data = value(self._data, other)
             else:
                 if type(other) is int:
                     other = float(other)
-                elif type(other) is not float:
+                elif type(other) is constant:
+                    other = other._data
+                else:
                     return otherwise(op, (self, other))
                 data = value(self._data, other)
+            if asking and (part := _current()) is not None:
+                if part.records is not False or data - data:
+                    return (
+                        part.recorded(op, (self, other), data, node._node) if data == data else apply(op, (self, other))
+                    )
+                out = constant()
+                out._data = data
+                return out
             if data != data:
-                return cls._record(op, (self, other))
-            node = new(cls)
-            node._data = data
-            node._grad = 0.0
-            node.op = op
-            node._a = self
-            node._b = other
-            node._mark = None
-            return node
+                return apply(op, (self, other))
+            out = _new(node)
+            out._data = data
+            out._grad = 0.0
+            out.op = op
+            out._a = self
+            out._b = other
+            out._mark = None
+            return out
 
-        return method
+        return record, evaluate
 
-    def n_ary(op: Op) -> Callable[..., Any]:
-        return lambda *operands: cls._record(op, operands)
-
-    def reflected(op: Op) -> Callable[[Any, Any], Any]:
+    def reflected(op: Op) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
         value = op.value
 
-        def method(self: Any, other: Any) -> Any:
+        def evaluate(self: Any, other: Any) -> Any:
+            if type(other) is not float and type(other) is not int:
+                return operate(op, (other, self))
+            data = value(float(other), self._data)
+            if data - data:
+                return apply(op, (other, self))
+            out = constant()
+            out._data = data
+            return out
+
+        def record(self: Any, other: Any) -> Any:
             if type(other) is int:
                 other = float(other)
             elif type(other) is not float:
                 return operate(op, (other, self))
             data = value(other, self._data)
+            if asking and (part := _current()) is not None:
+                if part.records is not False or data - data:
+                    return (
+                        part.recorded(op, (other, self), data, node._node) if data == data else apply(op, (other, self))
+                    )
+                out = constant()
+                out._data = data
+                return out
             if data != data:
-                return cls._record(op, (other, self))
-            node = new(cls)
-            node._data = data
-            node._grad = 0.0
-            node.op = op
-            node._a = None
-            node._b = (other, self)
-            node._mark = None
-            return node
+                return apply(op, (other, self))
+            out = _new(node)
+            out._data = data
+            out._grad = 0.0
+            out.op = op
+            out._a = None
+            out._b = (other, self)
+            out._mark = None
+            return out
 
-        return method
+        return record, evaluate
+
+    def n_ary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        return (lambda *operands: apply(op, operands)), (lambda *operands: apply(op, operands))
 
     def operate(op: Op, operands: tuple[Any, ...]) -> Any:
         """An operator says NotImplemented to what is no number, for then the other operand may know."""
-        return cls._record(op, operands) if all(isinstance(x, (cls, Real)) for x in operands) else NotImplemented
-
-    def made(method: Callable[..., Any], op: Op, *, swapped: bool = False) -> Any:
-        return wrap(method, op, swapped) if wrap else method
+        return apply(op, operands) if all(isinstance(x, (Number, Real)) for x in operands) else NotImplemented
 
     class Recorders(dict[Op, Callable[..., Any]]):
-        """The recorder of each operation, made when it is first needed: users may add operations."""
+        """What records each operation, made when it is first needed: users may add operations."""
 
         def __missing__(self, op: Op) -> Callable[..., Any]:
-            plain = n_ary(op) if op.at_once else unary(op) if op.arity == 1 else binary(op, cls._record)
-            recorder: Callable[..., Any] = made(plain, op)
-            self[op] = recorder
-            return recorder
-
-    recorders = Recorders()
-    attributes: dict[str, Any] = {"_recorders": recorders}
-    for dunder, name in _OPERATORS.items():
-        attributes[f"__{dunder}__"] = made(binary(TABLE[name], operate), TABLE[name])
-        attributes[f"__r{dunder}__"] = made(reflected(TABLE[name]), TABLE[name], swapped=True)
-    attributes["__neg__"] = made(unary(TABLE["neg"]), TABLE["neg"])
-    attributes["__abs__"] = made(unary(TABLE["abs"]), TABLE["abs"])
+            pair = n_ary(op) if op.at_once else unary(op) if op.arity == 1 else binary(op, apply)
+            for cls, method in zip((node, constant), pair, strict=True):
+                cls._recorders[op] = method
+            return self[op]
 
     numpy_names = {ours: theirs for theirs, ours in _NUMPY.items()}
-    for name, function in FUNCTIONS.items():
-        method = recorders[TABLE[name]]
-        method.__name__, method.__qualname__, method.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
-        method.__doc__, method.__defaults__ = function.__doc__, function.__defaults__
-        attributes[name] = method
-        if name in numpy_names:  # numpy calls most of these on the elements of an object array
-            attributes[numpy_names[name]] = method
-    return attributes
+    node._recorders, constant._recorders = Recorders(), Recorders()
+    for i, cls in enumerate((node, constant)):
+        for dunder, name in _OPERATORS.items():
+            setattr(cls, f"__{dunder}__", binary(TABLE[name], operate)[i])
+            setattr(cls, f"__r{dunder}__", reflected(TABLE[name])[i])
+        cls.__neg__ = unary(TABLE["neg"])[i]
+        cls.__abs__ = unary(TABLE["abs"])[i]
+        for name, function in _METHODS.items():
+            method = cls._recorders[TABLE[name]]
+            method.__name__, method.__qualname__, method.__module__ = name, f"{cls.__name__}.{name}", cls.__module__
+            method.__doc__, method.__defaults__ = function.__doc__, function.__defaults__
+            setattr(cls, name, method)
+            if name in numpy_names:  # numpy calls most of these on the elements of an object array
+                setattr(cls, numpy_names[name], method)

@@ -99,6 +99,11 @@ class Op:
         return f"<Op {self.name}>"
 
     def __reduce__(self) -> Any:
+        if TABLE.get(self.name) is not self:
+            raise TypeError(
+                f"a pickle names its operations, and {self.name!r} has been defined anew since this graph was "
+                "recorded: record it again"
+            )
         return _row, (self.name,)  # a pickle names the row and never carries code
 
     def slopes_at(self, at: Sequence[Any], by: Sequence[int]) -> Sequence[Any]:
@@ -183,8 +188,9 @@ def row(
 
     function.__name__ = function.__qualname__ = name
     function.__module__ = "micrograd_like"  # which is where users, and pickles, find it
-    function.__doc__ = f"{op.text.format('x', 'y', 'z')}, of numbers (a float) or of Values (a Value)." + (
-        f" {op.domain[0].upper()}{op.domain[1:]}." if op.domain else ""
+    function.__doc__ = (
+        f"{op.text.format(*'xyzuvwabcdefghijklmnopqrst')}, of numbers (a float) or of Values (a Value)."
+        + (f" {op.domain[0].upper()}{op.domain[1:]}." if op.domain else "")
     )
     if public:
         FUNCTIONS[name] = function
@@ -192,6 +198,11 @@ def row(
 
 
 def _row(name: str) -> Op:
+    if name not in TABLE:
+        raise LookupError(
+            f"the pickled graph has an operation {name!r}, which is not there: define it first, with "
+            f"custom(..., name={name!r})"
+        )
     return TABLE[name]
 
 
@@ -592,4 +603,12 @@ step = row(  # 1 where a > 0, else 0: the slope of relu, which is 0 at 0
 compare = row(  # the sign of a - b, also where both are infinite
     "compare", _compare, 0.0, 0.0,
     text="sign({0} - {1})", latex=r"\operatorname{{sign}}({0} - {1})", public=False,
+)  # fmt: skip
+greater = row(  # what compiled code has for a > b, which in eager code is decided at once
+    "greater", lambda a, b: 1.0 if a > b else 0.0, 0.0, 0.0,
+    public=False,
+)  # fmt: skip
+greater_equal = row(
+    "greater_equal", lambda a, b: 1.0 if a >= b else 0.0, 0.0, 0.0,
+    public=False,
 )  # fmt: skip

@@ -14,7 +14,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from os import PathLike
 from typing import Any
 
@@ -141,15 +141,46 @@ def _train(model: Any, batches: list[list[Any]], loss: Any, labels: Any, optimiz
     return total / n, None if labels is None else right / n
 
 
+def _sample(model: Any, pairs: list[Any], loss: Any, often: float, compiled: bool | None) -> Any:
+    """The model and the loss traced, or None if it is not worth while: they are needed `often` times for each sample.
+
+    Raises ImportError, TypeError or ValueError if it cannot be.
+    """
+    if compiled is False or (not compiled and len(pairs) * often < 300):
+        return None
+    from .compiler.training import Sample
+
+    sample = Sample(model, loss, pairs[0])
+    seconds = 5e-7 * len(sample.program.rows) * len(pairs) * often  # what it takes eagerly, roughly
+    return sample if compiled or seconds > 1.0 else None
+
+
+def _mean(computed: tuple[list[Any], list[float]], pairs: list[Any], labels: Any) -> tuple[float, float | None]:
+    """The mean loss and the accuracy. Raises ValueError if that is not finite."""
+    outputs, losses = computed
+    total = sum(losses)
+    if not isfinite(total):
+        raise ValueError(f"the loss became {total}")
+    if labels is None:
+        return total / len(pairs), None
+    right = sum(predict(out, labels) == target for out, (_, target) in zip(outputs, pairs, strict=True))
+    return total / len(pairs), right / len(pairs)
+
+
 def evaluate(model: Any, X: Any, y: Any, loss: Callable[[Any, Any], Any]) -> tuple[float, float | None]:
     """The mean loss, and the share of the samples whose class is predicted right.
 
     That share is None unless the targets are labels of classes: 0, 1, … for a list of outputs; for a single
     output 0 and 1 or -1 and 1, with squared_error only -1 and 1. Raises ValueError for what `data.samples`,
-    the model and the loss refuse.
+    the model and the loss refuse. With the extra [jit] it runs as native code where that saves more than a second.
     """
     X, y = samples(X, y)
-    return _evaluate(model, list(zip(X, y, strict=True)), loss, _labels(model(X[0]), y, loss))
+    pairs, labels = list(zip(X, y, strict=True)), _labels(model(X[0]), y, loss)
+    with suppress(ImportError, TypeError, ValueError):
+        sample = _sample(model, pairs, loss, 1.0, None)
+        if sample is not None:
+            return _mean(sample.outputs(pairs), pairs, labels)
+    return _evaluate(model, pairs, loss, labels)
 
 
 def fit(
@@ -169,6 +200,7 @@ def fit(
     progress: bool = True,
     callback: Callable[[Record], Any] | None = None,
     live: str | PathLike[str] | bool | None = None,
+    compiled: bool | None = None,
 ) -> History:
     """Train the model on the samples X with targets y: change its parameters to make the mean loss small.
 
@@ -186,6 +218,10 @@ def fit(
     live: the path of a picture (.png, .svg, .pdf) of the losses and, for inputs of two numbers and targets that are
         labels, of the decision boundary; True shows it in the notebook, or else in a window. It is drawn anew every
         few seconds, for a twentieth of the time at most, and when training ends. It needs matplotlib.
+    compiled: whole epochs as native code, with the extra [jit]; the parameters are then the same but for rounding, and
+        the bits depend on the machine. None does so where it can and more than a second is to be saved, and tells it
+        where `progress` is told; True raises what is in the way. What Python decides in the model and the loss is
+        decided once, before the first epoch.
 
     Ctrl-C ends the training without an exception; the parameters are those after the last whole update.
 
@@ -193,7 +229,8 @@ def fit(
     wrong settings. If later a loss or a gradient is not finite, or an operation is outside its domain, raises
     FloatingPointError and leaves the parameters from the start of the last epoch in which all was well.
     With `live`, raises ImportError if matplotlib is missing, and OSError if the picture cannot be written, before
-    any update if that can be told; the parameters are those after the last whole update.
+    any update if that can be told; the parameters are those after the last whole update. With `compiled=True`, raises
+    ImportError without the extra, and TypeError or ValueError if the model, loss or optimizer cannot be compiled.
     """
     if epochs < 1:
         raise ValueError(f"epochs should be 1 or more, got {epochs!r}")
@@ -225,7 +262,17 @@ def fit(
     picture = None
     try:
         labels = _labels(model(X[0]), y, loss)
-        loss_before, _ = _evaluate(model, list(zip(X, y, strict=True)), loss, labels)
+        everything = list(zip(X, y, strict=True))
+        sample, obstacle = None, ""
+        try:
+            sample = _sample(model, everything, loss, 3.0 * epochs, compiled)
+            loss_before = sum(sample.outputs(everything)[1]) if sample else nan
+        except (ImportError, TypeError, ValueError) as error:
+            if compiled:
+                raise
+            sample, loss_before, obstacle = None, nan, str(error)
+        if not isfinite(loss_before):  # eagerly, for the row that is to blame
+            loss_before, _ = _evaluate(model, everything, loss, labels)
         if not isfinite(loss_before):
             raise ValueError(f"the loss is {loss_before} before any update")
         if live is not None and live is not False:
@@ -235,20 +282,43 @@ def fit(
         X, y, X_val, y_val = split(X, y, validation, seed) if validation else (X, y, [], [])
         pairs, pairs_val = list(zip(X, y, strict=True)), list(zip(X_val, y_val, strict=True))
         rng = random.Random(seed)
-        size = batch_size or len(pairs)
+        size = min(batch_size or len(pairs), len(pairs))
+        native = None
+        if sample is not None:
+            from .compiler.training import Epochs
+
+            try:
+                native = Epochs(sample, pairs, optimizer, size)
+            except (ImportError, TypeError, ValueError) as error:
+                if compiled:
+                    raise
+                obstacle = str(error)
+        if progress and (native or obstacle):
+            rows = len(sample.program.rows) if sample else 0
+            told = f"compiled: {rows} operations for each sample" if native else f"not compiled, so slower: {obstacle}"
+            print(told, file=sys.stderr)
+        order = list(range(len(pairs)))
         with _progress(epochs) if progress else nullcontext(lambda record: None) as show:
             for epoch in range(epochs):
                 if schedule is not None:
                     optimizer.lr = schedule(epoch)
                 # The update that proves too large may have been the last of the epoch before.
                 safe, start = start, parameters()
-                rng.shuffle(pairs)
-                batches = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+                rng.shuffle(order)
+                shuffled = [pairs[i] for i in order]
                 try:
-                    mean, accuracy = _train(model, batches, loss, labels, optimizer)
-                    val_loss, val_accuracy = (
-                        _evaluate(model, pairs_val, loss, labels, "validation sample") if pairs_val else (None, None)
-                    )
+                    if native is not None:
+                        mean, accuracy = _mean(native.run(order), shuffled, labels)
+                    else:
+                        batches = [shuffled[i : i + size] for i in range(0, len(pairs), size)]
+                        mean, accuracy = _train(model, batches, loss, labels, optimizer)
+                    val_loss: float | None
+                    if not pairs_val:
+                        val_loss, val_accuracy = None, None
+                    elif native is not None:
+                        val_loss, val_accuracy = _mean(native.sample.outputs(pairs_val), pairs_val, labels)
+                    else:
+                        val_loss, val_accuracy = _evaluate(model, pairs_val, loss, labels, "validation sample")
                 except ValueError as error:
                     restore(safe)
                     raise FloatingPointError(

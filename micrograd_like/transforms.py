@@ -20,10 +20,10 @@ from operator import index
 from threading import Lock
 from typing import Any, Self
 
-from .engine import Value, adjoints, topological
+from .engine import Constant, Value, adjoints, topological
 from .number import differentiated
-from .ops import number, same
-from .recording import check_backward, mode, recording_by, to_floats
+from .ops import TABLE, apply, number, same
+from .recording import Check, compiling, reads, recorded
 from .series import Made, Series, is_zero, series
 
 Function = Callable[..., Any]
@@ -47,6 +47,7 @@ def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     def gradient(*args: Any, **named: Any) -> Any:
         return both(*args, **named)[1]
 
+    gradient.derivative_of = "grad", f, argnums  # type: ignore[attr-defined]  # for `compile`
     return gradient
 
 
@@ -63,6 +64,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
             gradients = backward([out], [1.0], call.variables, call.symbolic, call.order)
         return call.result(out), call.by_argument(gradients)
 
+    value_and_gradient.derivative_of = "value_and_grad", f, argnums  # type: ignore[attr-defined]
     return value_and_gradient
 
 
@@ -85,8 +87,8 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         seeds = _aligned(cotangent, call.out, "the cotangent", f"what {call.name} returned")
-        symbolic = call.symbolic or any(isinstance(seed, Value) for seed in seeds)
-        gradients = backward(outs, seeds, call.variables, symbolic)
+        symbolic = any(isinstance(seed, Value) for seed in seeds)
+        gradients = backward(outs, seeds, call.variables, call.symbolic or symbolic)
         return tuple(call.by_argument(gradients, symbolic))
 
     return rebuild([call.result(x) for x in outs]), pullback
@@ -107,17 +109,14 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
             if call.symbolic or not _is_cheaper_forward(outs, call):
                 rows = [backward([out], [1.0], call.variables, call.symbolic) for out in outs]
             else:
-                columns = [_forward(call.order, {v: 1.0}, call.symbolic) for v in call.variables]
-                rows = [[_tangent(column, out) for column in columns] for out in outs]
+                tangents = [_forward(call.order, {v: 1.0}, call.symbolic) for v in call.variables]
+                rows = [[_tangent(moving, out) for moving in tangents] for out in outs]
         if not getattr(call.out, "ndim", 0):
             return rebuild([call.by_argument(row) for row in rows])
         # Of an array, the derivatives are arrays, one for each part of the argument.
-        parts = zip(
-            call.places,
-            call.split([[call.result(x) for x in column] for column in zip(*rows, strict=True)]),
-            strict=True,
-        )
-        shaped = tuple(_by_part(given, columns, rebuild) for given, columns in parts)
+        columns = [[call.result(row[i]) for row in rows] for i in range(len(call.variables))]
+        parts = zip(call.places, call.split(columns), strict=True)
+        shaped = tuple(_by_part(given, part, call.out.shape) for given, part in parts)
         return shaped if call.several else shaped[0]
 
     return jacobian_of
@@ -152,9 +151,11 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
         blocks = tuple(
             tuple(
                 rebuild([inner([call.result(x) for x in part]) for part in (list(call.split(row))[j] for row in own)])
+                if own or not hasattr(first, "shape")
+                else _array([], (*first.shape, *getattr(call.places[j], "shape", ())))
                 for j, (_, inner) in enumerate(call.arguments)
             )
-            for own, (_, rebuild) in zip(call.split(rows), call.arguments, strict=True)
+            for first, own, (_, rebuild) in zip(call.places, call.split(rows), call.arguments, strict=True)
         )
         return blocks if call.several else blocks[0][0]
 
@@ -229,7 +230,8 @@ class _Call:
     """f called with fresh Values in its arguments `argnums`; a context, in which what depends on them stays Values.
 
     variables: these Values, in order. arguments: for each argument its numbers and how to put such together again.
-    order: the graph of what f returned. symbolic: are derivatives Values?
+    order: the graph of what f returned. symbolic: are derivatives Values? later: only because a function is compiled,
+    and they depend on Values from outside, which may have other numbers when the code runs?
     """
 
     def __init__(self, f: Function, args: tuple[Any, ...], named: dict[str, Any], argnums: Any):
@@ -251,8 +253,7 @@ class _Call:
         self.places = [args[place] for place in self._places]
 
     def __enter__(self) -> Self:
-        # In no_grad, too, derivatives are to be had.
-        self._recording = recording_by(mode.get() if mode.get() is not to_floats else None)
+        self._recording = recorded()  # in no_grad, too, derivatives are to be had
         self._recording.__enter__()
         self.arguments: list[tuple[list[Any], Callable[[list[Any]], Any]]] = []
         self.variables: list[Value] = []
@@ -267,7 +268,8 @@ class _Call:
                 differentiated.update(self.variables)
             self.out = self._f(*self._args, **self._named)
             outs, rebuild = flatten(self.out, f"what {self.name} returned")
-            self.out = outs[0] if rebuild is _alone else self.out  # numpy gives arrays of no dimension
+            if rebuild is _alone and not isinstance(self.out, Constant):
+                self.out = outs[0]  # numpy gives arrays of no dimension
             self.order = topological(*(x for x in outs if isinstance(x, Value)))
         except BaseException:
             self.__exit__()
@@ -276,6 +278,10 @@ class _Call:
         self.symbolic = any(isinstance(x, Value) for numbers, _ in self.arguments for x in numbers) or (
             bool(outer) and not outer.isdisjoint(self.order)
         )
+        self.later = (
+            not self.symbolic and compiling() and any(x.op is None for x in set(self.order).difference(self.variables))
+        )
+        self.symbolic |= self.later
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -286,9 +292,13 @@ class _Call:
     def single(self, need: str) -> Value:
         """What f returned, which has to be one Value."""
         if isinstance(self.out, Value):
-            check_backward(self.out)
             return self.out
         shown = f"{type(self.out).__name__} {self.out!r:.60}"
+        if isinstance(self.out, Constant):
+            raise TypeError(
+                f"{self.name} returned {self.out!r}, which was computed in no_grad, so nothing is known of how: "
+                "compute it outside of no_grad"
+            )
         if isinstance(self.out, (float, int)):
             raise TypeError(
                 f"{self.name} returned {shown}, no Value, so nothing is known of how it was computed: return what the "
@@ -302,9 +312,12 @@ class _Call:
 
     def result(self, x: Any, symbolic: bool = False) -> Any:
         """What is given back: a float, or a Value where derivatives are Values, also if it is constant."""
+        if self.later and not symbolic:  # as a float: nothing goes back through it
+            with recorded():
+                return apply(TABLE["stop_gradient"], (x,))
         if self.symbolic or symbolic:
             return x if isinstance(x, Value) else Value(x)
-        return x.data if isinstance(x, Value) else x
+        return x._data if isinstance(x, Value) else x
 
     def split(self, numbers: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """What belongs to each argument, of what there is one of for each variable."""
@@ -330,7 +343,8 @@ class _Call:
         along: list[Any] = []
         for i, (tangent, primal) in enumerate(zip(tangents, self.places, strict=True)):
             along += _aligned(tangent, primal, f"tangent {i}", "the primal")
-        self.symbolic = self.symbolic or any(isinstance(x, Value) for x in along)
+        if any(isinstance(x, Value) for x in along):
+            self.symbolic, self.later = True, False
         return dict(zip(self.variables, along, strict=True))
 
 
@@ -341,7 +355,7 @@ def _numbers(node: Value, symbolic: bool) -> tuple[Any, ...]:
     """The operands and the result of a node, as its partials take them."""
     if symbolic:
         return (*node.operands, node)
-    return (*(x.data if isinstance(x, Value) else x for x in node.operands), node.data)
+    return (*(x._data if isinstance(x, Value) else x for x in node.operands), node._data)
 
 
 def depending_on(some: Iterable[Value], order: Iterable[Value]) -> set[Value]:
@@ -353,12 +367,15 @@ def depending_on(some: Iterable[Value], order: Iterable[Value]) -> set[Value]:
     return found
 
 
+@reads
 def backward(
     outs: Sequence[Any],
     seeds: Sequence[Any],
     variables: Sequence[Value],
     symbolic: bool,
     order: Sequence[Value] | None = None,
+    *,
+    check: Check | None = None,
 ) -> list[Any]:
     """Σ seed · ∂out/∂variable for each variable.
 
@@ -367,15 +384,16 @@ def backward(
     seeded = [(out, seed) for out, seed in zip(outs, seeds, strict=True) if isinstance(out, Value)]
     if order is None:
         order = topological(*(out for out, _ in seeded))
-    if not symbolic:
+    if not symbolic and check is None:
         return adjoints(order, seeded, variables)
     depending = depending_on(variables, order)
     gradient: dict[Value, Any] = {}
     for out, seed in seeded:
         if out in depending:
             gradient[out] = gradient[out] + seed if out in gradient else seed
-    sweep(order, gradient, lambda node: _numbers(node, symbolic), depending)
-    return [gradient.get(variable, 0.0) for variable in variables]
+    sweep(order, gradient, lambda node: _numbers(node, symbolic), depending, check)
+    found = [gradient.get(variable, 0.0) for variable in variables]
+    return found if symbolic else [x + 0.0 for x in found]  # which makes 0.0 of -0.0, as in `adjoints`
 
 
 def sweep(
@@ -383,11 +401,12 @@ def sweep(
     gradient: dict[Value, Any],
     numbers: Callable[[Value], tuple[Any, ...]],
     depending: Container[Value],
+    check: Check | None = None,
 ) -> None:
     """Take the gradients of some nodes back to all that they depend on, in place. The chain rule, and nothing else.
 
     order: operands before results. numbers: of a node, the operands and the result, as partials take them; what these
-    are, gradients are too. depending: the nodes that matter.
+    are, gradients are too. depending: the nodes that matter. check: is shown each sum.
     """
     for node in reversed(order):
         op = node.op
@@ -399,6 +418,8 @@ def sweep(
         for i, slope in zip(through, op.slopes_at(numbers(node), through), strict=True):
             x, flow = operands[i], _times(slope, upstream)
             gradient[x] = gradient[x] + flow if x in gradient else flow
+            if check is not None:
+                check(order, node, x, gradient[x], slope, upstream)
 
 
 def _times(a: Any, b: Any) -> Any:
@@ -408,7 +429,10 @@ def _times(a: Any, b: Any) -> Any:
     return b if type(a) is float and a == 1.0 else a if type(b) is float and b == 1.0 else a * b
 
 
-def _forward(order: Sequence[Value], along: Mapping[Value, Any], symbolic: bool) -> dict[Value, Any]:
+@reads
+def _forward(
+    order: Sequence[Value], along: Mapping[Value, Any], symbolic: bool, *, check: Check | None = None
+) -> dict[Value, Any]:
     """The derivative of each node along a direction; what does not depend on it is missing."""
     tangents: dict[Value, Any] = {node: tangent for node, tangent in along.items() if not is_zero(tangent)}
     for node in order:
@@ -421,8 +445,11 @@ def _forward(order: Sequence[Value], along: Mapping[Value, Any], symbolic: bool)
             continue
         total: Any = 0.0
         for i, slope in zip(through, op.slopes_at(_numbers(node, symbolic), through), strict=True):
-            term = _times(slope, tangents[operands[i]])
+            x = operands[i]
+            term = _times(slope, tangents[x])
             total = term if is_zero(total) else total + term
+            if check is not None:
+                check(order, node, x, total, slope, tangents[x])
         if not is_zero(total):
             tangents[node] = total
     return tangents
@@ -432,16 +459,22 @@ def _tangent(tangents: Mapping[Value, Any], out: Any) -> Any:
     return tangents.get(out, 0.0) if isinstance(out, Value) else 0.0
 
 
-def _series(call: _Call, first: Mapping[Value, list[float]], n: int) -> dict[Value, Series]:
+@reads
+def _series(
+    call: _Call, first: Mapping[Value, list[float]], n: int, *, check: Check | None = None
+) -> dict[Value, Series]:
     """The power series of every node that depends on the variables, up to order n. first: theirs, without order 0."""
     made: Made = {}
-    found = {node: Series([node.data, *coefficients], made) for node, coefficients in first.items()}
+    found = {node: Series([node._data, *coefficients], made) for node, coefficients in first.items()}
     for node in call.order:
         if node.op is None or node in found or not any(isinstance(x, Value) and x in found for x in node.operands):
             continue
-        operands = tuple(found.get(x, x.data) if isinstance(x, Value) else x for x in node.operands)
-        found[node] = series(node.op, operands, made, [node.data])
+        operands = tuple(found.get(x, x._data) if isinstance(x, Value) else x for x in node.operands)
+        found[node] = series(node.op, operands, made, [node._data])
         found[node][n]  # now, while what it needs is known, or the root would have to go all the way down
+        if check is not None:
+            for k in range(1, n + 1):
+                check(call.order, node, None, found[node][k], found[node][k], 1.0, f"the coefficient of order {k} of")
     return found
 
 
@@ -534,21 +567,21 @@ def _array(items: list[Any], shape: tuple[int, ...]) -> Any:
     return array.reshape(shape)
 
 
-def _by_part(given: Any, columns: Sequence[Sequence[Any]], rebuild: Callable[[list[Any]], Any]) -> Any:
+def _by_part(given: Any, columns: Sequence[Sequence[Any]], shape: tuple[int, ...]) -> Any:
     """∂(an array)/∂given in the shape of given, an array for each number or array in it.
 
-    columns: for each number in given, the derivatives of all outputs by it. rebuild: puts the outputs' array together.
+    columns: for each number in given, the derivatives of all outputs by it. shape: that of the outputs' array.
     """
     if isinstance(given, (dict, list, tuple)):
         parts = []
         start = 0
         for item in given.values() if isinstance(given, dict) else given:
             count = len(flatten(item, "")[0])
-            parts.append(_by_part(item, columns[start : start + count], rebuild))
+            parts.append(_by_part(item, columns[start : start + count], shape))
             start += count
         return dict(zip(given, parts, strict=True)) if isinstance(given, dict) else type(given)(parts)
-    _, put = flatten(given, "")
-    return rebuild([put(list(row)) for row in zip(*columns, strict=True)])
+    numbers = [x for row in zip(*columns, strict=True) for x in row]
+    return _array(numbers, (*shape, *getattr(given, "shape", ())))
 
 
 def _is_cheaper_forward(outs: Sequence[Any], call: _Call) -> bool:

@@ -10,6 +10,7 @@ DEMOS = Path(__file__).parent.parent / "demos"
 SHOWS = {
     "chain.py": "dw1     +0.122695    +0.122695",
     "derivation.py": "w1: in the line d1: wrong delta: d3 stands where d2 belongs",
+    "digits.py": "digits that were not trained on",
     "moons.py": "accuracy 100%",
     "nist.py": "2 problems, 2 starts: 10.",
     "order.py": "loss -> a -> b -> x      a.grad =   15   x.grad =   24",
@@ -17,7 +18,7 @@ SHOWS = {
     "training.py": "training.png shows the last state",
 }
 ARGUMENTS = {"nist.py": ["Eckerle4", "MGH09"]}  # all of its problems take long
-NEEDS = {"nist.py": "scipy", "scipy_fit.py": "scipy"}
+NEEDS = {"digits.py": "sklearn", "nist.py": "scipy", "scipy_fit.py": "scipy"}
 
 
 def test_every_demo_is_here():
@@ -31,3 +32,5 @@ def test_demo(name, tmp_path):
     command = [sys.executable, str(DEMOS / name), *ARGUMENTS.get(name, [])]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=True)
     assert SHOWS[name] in done.stdout
+    if name == "digits.py":
+        assert float(done.stdout.split("test accuracy ")[1].split("%")[0]) > 97.0

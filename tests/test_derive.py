@@ -398,7 +398,7 @@ def test_every_form_of_any_graph_is_the_gradient():
         executed(loss, derivation, changed, counted)
     in_all = sum(counted[form] for form in FORMS)
     assert min(counted[form] for form in FORMS) > 1500, counted
-    assert counted["sharp"] > 0.9 * in_all and counted["not finite"] + counted["outside"] < 0.1 * in_all, counted
+    assert counted["sharp"] > 0.85 * in_all and counted["not finite"] + counted["outside"] < 0.1 * in_all, counted
     assert counted["run"] > 1500 and counted["value"] > 50 and counted["refused"] < 0.1 * counted["run"], counted
 
 

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from micrograd_like import Value, exp, gradcheck, log, losses, nn, relu, sigmoid, tanh
+from micrograd_like import Value, exp, gradcheck, log, losses, nn, relu, sigmoid, tanh, where
 from micrograd_like.byhand import GradcheckError, compare, diagnose
 from micrograd_like.byhand.slips import (
     ARGUMENT,
@@ -389,3 +389,41 @@ def test_kinks_are_nobodys_fault():
     assert comparison.rows[0].sentence == (
         "the graph has a kink at this point (r), so that no difference can tell the derivative"
     )
+
+
+# ---- branches --------------------------------------------------------------------------------------------------------
+
+MASKS = {  # what a unit is the activation of, its formula without the mask, and with it
+    "relu": (relu, "x 2 (f - y)", "x step(w x + b) 2 (f - y)"),
+    "leaky relu": (lambda z: z.leaky_relu(), "x 2 (f - y)", "x (step(z) + 0.01 (1 - step(z))) 2 (f - y)"),
+    "abs": (abs, "x 2 (f - y)", "x sign(w x + b) 2 (f - y)"),
+    "maximum": (lambda z: z.maximum(0.5), "x 2 (f - y)", "x step(w x + b - 0.5) 2 (f - y)"),
+    "minimum": (lambda z: z.minimum(0.5), "x 2 (f - y)", "x step(0.5 - w x - b) 2 (f - y)"),
+    "where": (lambda z: where(relu(z), z, 0.0), "x 2 (f - y)", "x step(w x + b) 2 (f - y)"),
+}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("w", [0.8, -0.8])
+@pytest.mark.parametrize("case", MASKS)
+def test_a_mask_is_missed_whether_the_unit_is_active_or_not(case, w, seed):
+    activation, without, mask = MASKS[case]
+    w, x, b, y = (Value(v, name) for v, name in ((w, "w"), (1.2, "x"), (0.3, "b"), (0.1, "y")))
+    loss = named((named(activation(named(w * x + b, "z")), "f") - y) ** 2, "Loss")
+    assert diagnose(loss, {"w": mask}, seed)
+    assert not diagnose(loss, {"w": without}, seed)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("first", [0.8, -0.8])
+def test_each_mask_of_two_units(first, seed):
+    """That of the second is seen only where the first is active, that of the first where the second is."""
+    w1, b1, w2, b2, x, y = (
+        Value(v, name) for v, name in ((first, "w1"), (0.1, "b1"), (0.9, "w2"), (0.2, "b2"), (1.5, "x"), (0.3, "y"))
+    )
+    f1 = named(relu(w1 * x + b1), "f1")
+    loss = named((named(relu(w2 * f1 + b2), "f2") - y) ** 2, "Loss")
+    assert diagnose(loss, {"w1": "x w2 step(z1) step(z2) 2 (f2 - y)"}, seed)
+    for mask, missing in (("step(z1)", "step(z2)"), ("step(z2)", "step(z1)")):
+        finding = diagnose(loss, {"w1": f"x w2 {mask} 2 (f2 - y)"}, seed).findings[0]
+        assert finding.verdict == "wrong" and finding.slips[0].factor == missing

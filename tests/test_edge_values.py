@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from micrograd_like import DomainError, Value, grad, gradients, stop_gradient, vjp
+from micrograd_like import DomainError, Value, detect_anomaly, grad, gradients, stop_gradient, vjp
+from micrograd_like.byhand.replay import gradients as gradients_at, values
 from micrograd_like.ops import FUNCTIONS, TABLE, compare, step
 
 PAGE = Path(__file__).parent.parent / "docs" / "edge-values.md"
@@ -79,6 +80,25 @@ def test_nothing_passes_where_the_slope_is_always_zero(how, blocking):
         assert gradients(f(x), x).data == 1.0
     else:
         assert vjp(f, x)[1](1.0)[0].data == 1.0
+
+
+@pytest.mark.parametrize("blocked", [stop_gradient, step, lambda a: FUNCTIONS["where"](a, 1.0, 0.0)])
+def test_nothing_goes_back_from_what_no_gradient_comes_to(blocked):
+    """0 times its infinite slopes would be nan."""
+
+    def f(x):
+        return blocked(FUNCTIONS["sqrt"](x) * 2.0) * 3.0 + x
+
+    x = Value(0.0)
+    behind = FUNCTIONS["sqrt"](x)
+    behind.grad = 7.0
+    (blocked(behind) + x).backward()
+    assert (x.grad, behind.grad) == (1.0, 0.0)
+    assert grad(f)(0.0) == vjp(f, 0.0)[1](1.0)[0] == gradients(f(x), x).data == 1.0
+    with detect_anomaly():
+        assert grad(f)(0.0) == 1.0
+        f(x).backward()
+    assert gradients_at(loss := f(x), values(loss))[x] == 1.0
 
 
 def others(column):

@@ -30,7 +30,7 @@ from micrograd_like import (
 from micrograd_like.byhand import checking as module
 from micrograd_like.byhand.checking import GradcheckError, gradcheck, kinks, wrong_partials
 from micrograd_like.byhand.differences import difference
-from micrograd_like.byhand.replay import values
+from micrograd_like.byhand.replay import gradients, values
 from micrograd_like.ops import FUNCTIONS, TABLE, Op
 
 # ---- one difference -------------------------------------------------------------------------------
@@ -558,3 +558,12 @@ KINKS = [
 def test_kinks(f, x, names):
     loss = f(Value(x))
     assert [node.op.name for node in kinks(loss, values(loss))] == names
+
+
+def test_zeros_of_gradients_have_the_sign_that_backward_gives():
+    x, y = Value(0.0), Value(-0.0)
+    loss = -(relu(x) * y) + (x - y) * -0.0 - x * x
+    found = gradients(loss, values(loss))
+    loss.backward()
+    assert all(math.copysign(1.0, found[node]) == math.copysign(1.0, node.grad) for node in module.topological(loss))
+    assert 0.0 in found.values()

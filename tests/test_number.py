@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -20,6 +21,35 @@ def test_conversions():
     assert (float(v), int(v), bool(v), bool(Value(0)), round(v), round(v, 1)) == (-2.75, -2, True, False, -3, -2.8)
     assert (f"{v:.1f}", f"{v:+08.3f}", f"{v}") == ("-2.8", "-002.750", "Value(data=-2.75, grad=0.0)")
     assert type(abs(v)) is Value and abs(v).data == 2.75 and +v is v
+
+
+def test_whole_numbers():
+    v = Value(-2.75)
+    found = (math.floor(v), math.ceil(v), math.trunc(v), int(v), round(v))
+    assert found == (-3, -2, -2, -2, -3) and {type(x) for x in found} == {int}
+    with pytest.raises(TypeError, match="list indices must be integers or slices, not Value"):
+        [1, 2][v]
+
+
+@pytest.mark.parametrize(
+    "divide",
+    [
+        lambda v: v // 2, lambda v: 2 // v, lambda v: v % 2, lambda v: 2.0 % v, lambda v: divmod(v, 2),
+        lambda v: divmod(2, v), lambda v: v // v, lambda v: Fraction(2) // v,
+    ],
+)  # fmt: skip
+def test_quotients_that_are_rounded(divide):
+    with pytest.raises(TypeError) as error:
+        divide(Value(7.5))
+    assert re.fullmatch(
+        r"//, % and divmod are no operations of Values, here of Value\(data=7.5, grad=0.0\) and .*: take q = "
+        r"math.floor\(a.data / b.data\) where just the number is meant, and a - q \* b for the remainder",
+        str(error.value),
+    )
+    a, b = Value(7.5), Value(2.0)
+    remainder = a - math.floor(a.data / b.data) * b
+    remainder.backward()
+    assert (remainder.data, a.grad, b.grad) == (1.5, 1.0, -3.0)
 
 
 def test_repr():

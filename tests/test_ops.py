@@ -143,6 +143,8 @@ REFERENCE = {
     "same": unary(lambda a: a, lambda a: 1.0, WIDE),
     "step": unary(lambda a: 1.0 if a > 0 else 0.0, lambda a: 0.0, WIDE),
     "compare": (lambda a, b: sign(a - b), [lambda a, b: 0, lambda a, b: 0], PAIRS),
+    "greater": (lambda a, b: float(a > b), [lambda a, b: 0, lambda a, b: 0], PAIRS),
+    "greater_equal": (lambda a, b: float(a >= b), [lambda a, b: 0, lambda a, b: 0], PAIRS),
 }
 
 # Where the unit is not the ulp of the result. log(e^a + e^b) is a sum of two terms, the larger operand and
@@ -245,6 +247,10 @@ FLAT = {
     ("stop_gradient", 0),
     ("compare", 0),
     ("compare", 1),
+    ("greater", 0),
+    ("greater", 1),
+    ("greater_equal", 0),
+    ("greater_equal", 1),
 }  # derivative 0: no factor changes it
 
 

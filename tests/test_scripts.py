@@ -120,13 +120,17 @@ def sweep(order, numbers, most=inf):
     gradient, size = [0.0] * len(order), [0.0] * len(order)
     gradient[-1] = size[-1] = 1.0
     edges = []
+    reached = {len(order) - 1}
     for i in range(len(order) - 1, -1, -1):
         node = order[i]
+        if i not in reached:
+            continue
         operands = [numbers[x] if isinstance(x, Value) else x for x in node.operands]
         for k, x in enumerate(node.operands):
             if isinstance(x, Value) and node.op.passes[k] and len(edges) < most:
                 flow = partial(node, k, operands, numbers[node]) * gradient[i]
                 edges.append([i, at[x], k])
+                reached.add(at[x])
                 gradient[at[x]] += flow
                 size[at[x]] += abs(flow)
     return gradient, size, edges
@@ -142,7 +146,7 @@ def made(family, count, size, seed, odd=False):
         new = ODD if odd else [rng.uniform(-2, 2) for _ in range(9)]
         changes = [[(i, bits(rng.choice(new))) for i in rng.sample(leaves, rng.randint(1, len(leaves)))] for _ in "ab"]
         edges = sweep(order, values(order[-1]))[2]
-        counts = [0, 1, len(edges) // 2, len(edges) - 1, len(edges)]
+        counts = [0, min(1, len(edges)), len(edges) // 2, max(len(edges) - 1, 0), len(edges)]
         place_of = {node: i for i, node in enumerate(order)}
         nodes = [
             {

@@ -4,8 +4,9 @@
 imported when they are first used: who only trains a network does not wait for them.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..lazy import later
 from .differences import central_difference
 from .lecture import ACTIVATIONS, chain_deltas, chain_gradients, layered_gradients, unrolled_gradients
 
@@ -29,14 +30,7 @@ _MODULES = {
     "gradcheck": "checking",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
-
+__getattr__ = later(__name__, _MODULES)
 
 __all__ = [
     "ACTIVATIONS",

@@ -3,11 +3,14 @@
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import cache
+from itertools import count
 from typing import Any, NamedTuple
 
 from ..engine import Value, topological
-from ..ops import DomainError, number
+from ..ops import TABLE, DomainError, number
+from ..recording import part
 from .differences import Difference, difference
 from .replay import gradients, rounding
 
@@ -93,12 +96,17 @@ def _wrong_graphs(loss: Value, numbers: Mapping[Value, float], rtol: float) -> l
 def _operations(
     loss: Value, numbers: Mapping[Value, float]
 ) -> Iterator[tuple[Value, Any, tuple[float, ...], tuple[int, ...]]]:
-    """Each node with finite numbers, its operation, the numbers of the operands, and which are no constants."""
+    """Each node with finite numbers, its operation, the numbers of the operands, and which are no constants.
+
+    Not `stop_gradient`: its slope is 0 because it is meant to be, and differences of its value have no say.
+    """
     seen = set()
     for node in topological(loss):
         at = tuple(numbers[x] if isinstance(x, Value) else x for x in node.operands)
         variable = tuple(i for i, x in enumerate(node.operands) if isinstance(x, Value))
-        if node.op and (node.op, at, variable) not in seen and all(map(math.isfinite, (*at, numbers[node]))):
+        if node.op in (None, TABLE["stop_gradient"]) or (node.op, at, variable) in seen:
+            continue
+        if all(map(math.isfinite, (*at, numbers[node]))):
             seen.add((node.op, at, variable))
             yield node, node.op, at, variable
 
@@ -138,7 +146,8 @@ def gradcheck(
     points: how many more points are checked, around the inputs and drawn with `seed`; nearer where f is undefined.
 
     The rule of every operation in the graph is checked by itself too. A point on a kink, like relu at 0, is passed
-    over, for differences are no witness there; but each derivative has to be confirmed at some point.
+    over, for differences are no witness there; but each derivative has to be confirmed at some point. What
+    `stop_gradient` gave is held where differences are taken, for it is meant to be a constant.
 
     Raises GradcheckError, unless `raise_exception` is False, which tells the derivative that is wrong and the operation
     whose rule is to blame; TypeError if f returns no Value; ValueError if f is undefined at the inputs or random.
@@ -160,6 +169,19 @@ def gradcheck(
             raise
         return False
     return True
+
+
+def _holding(held: list[float]) -> AbstractContextManager[None]:
+    """A part of the program in which the calls of `stop_gradient` give these numbers in turn; more calls add theirs."""
+    calls = count()
+
+    def hold(node: Value) -> None:
+        if node.op is TABLE["stop_gradient"]:
+            i = next(calls)
+            held[i:] = held[i:] or [node.data]
+            node.data = held[i]
+
+    return part(watch=hold)
 
 
 class _Quantity(NamedTuple):
@@ -198,7 +220,7 @@ class _Check:
         if not self.start or not all(map(math.isfinite, self.start)):
             raise ValueError(f"gradcheck differentiates by finite inputs, got {where or 'none'}")
         try:
-            outputs, repeated = self.call(self.start)[1], self.call(self.start)[1]
+            outputs, repeated = self.call(self.start, [])[1], self.call(self.start, [])[1]
         except (ValueError, ArithmeticError) as error:
             raise ValueError(f"f is undefined at {where}: {error}") from error
         plain = [out for _, out in outputs if not isinstance(out, Value)] if outputs else [[]]
@@ -215,10 +237,11 @@ class _Check:
             raise ValueError(f"f is random: at {where} it gave {once!r:.60}, then {again!r:.60}")
         return len(outputs)
 
-    def call(self, at: tuple[float, ...]) -> tuple[list[Value], list[tuple[str, Any]]]:
-        """The Values that f is given, and what it returns with a name for each."""
+    def call(self, at: tuple[float, ...], held: list[float]) -> tuple[list[Value], list[tuple[str, Any]]]:
+        """The Values that f is given, and what it returns with a name for each. held: as for `_holding`."""
         leaves = [Value(x, name) for x, name in zip(at, self.names, strict=True)]
-        result = self.f(*_filled(self.shape, iter(leaves)))
+        with _holding(held):
+            result = self.f(*_filled(self.shape, iter(leaves)))
         outputs = [(getattr(out, "name", "") or path, out) for path, out in _leaves(result, "f")]
         return leaves, outputs
 
@@ -234,15 +257,15 @@ class _Check:
         """A point around `at` where f is defined, the nearer the harder it is to find; `at` itself if there is none."""
         for _ in range(20):
             point = tuple(x + reach * max(1.0, abs(x)) * rng.uniform(-1.0, 1.0) for x in at)
-            if all(map(math.isfinite, self.sample(point)[: self.count])):
+            if all(map(math.isfinite, self.sample(point, [])[: self.count])):
                 return point
             reach /= 4.0
         return at
 
-    def sample(self, at: tuple[float, ...]) -> list[float]:
+    def sample(self, at: tuple[float, ...], held: list[float]) -> list[float]:
         """The numbers that f returns, then the engine's gradient of each; nan where f is undefined."""
         try:
-            leaves, outputs = self.call(at)
+            leaves, outputs = self.call(at, held)
         except (ValueError, ArithmeticError):
             outputs = []
         if len(outputs) != self.count:
@@ -253,9 +276,9 @@ class _Check:
             numbers += [gradient.get(leaf, 0.0) for leaf in leaves]
         return numbers
 
-    def quantities(self, at: tuple[float, ...]) -> list[_Quantity]:
+    def quantities(self, at: tuple[float, ...], held: list[float]) -> list[_Quantity]:
         """The same as nodes, in the same order, with the engine's derivatives of each."""
-        leaves, outputs = self.call(at)
+        leaves, outputs = self.call(at, held)
         nodes: list[tuple[str, tuple[str, ...], Any]] = [(name, (), out) for name, out in outputs]
         for name, out in outputs:
             # Where the numbers of the nodes are the nodes themselves, the gradient is a graph.
@@ -272,10 +295,11 @@ class _Check:
 
     def examine(self, at: tuple[float, ...], nearby: tuple[float, ...]) -> None:
         """Check everything at one point. Rounding is looked up `nearby` too: a node that is 0 here seems exact."""
-        quantities = self.quantities(at)
-        roundings = [max(q.rounding, r.rounding) for q, r in zip(quantities, self.quantities(nearby), strict=True)]
+        held: list[float] = []
+        quantities = self.quantities(at, held)
+        roundings = [max(q.rounding, r.rounding) for q, r in zip(quantities, self.quantities(nearby, []), strict=True)]
         wrong = self.wrong_rules(quantities)
-        lines = [cache(lambda x, i=i: self.sample((*at[:i], x, *at[i + 1 :]))) for i in range(len(at))]
+        lines = [cache(lambda x, i=i: self.sample((*at[:i], x, *at[i + 1 :]), held)) for i in range(len(at))]
         corners = cache(lambda k: kinks(quantities[k].node, _data(quantities[k].node)))
         for k, (q, rounded) in enumerate(zip(quantities, roundings, strict=True)):
             for i, line in enumerate(lines):

@@ -1,7 +1,7 @@
 """`derive`: the derivative that a recorded graph implies, written out as a person would."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain, count
 from keyword import kwlist
 from typing import Any
@@ -162,16 +162,12 @@ class Symbols:
         """∂node/∂operand as a person writes it, for all the places that operand has in node."""
         op: Any = node.op  # a leaf has no operand
         operands = self._operands(node)
-        if not op.written:
-            raise UnwrittenError(
-                f"{op.name} keeps no graph of its function, so nothing can be derived through it: build the graph with "
-                "the function itself"
-            )
+        rules = formulas(op)
         if not op.slopes and any(isinstance(x, Expression) and x.size > SCREEN for x in (*operands, self[node])):
             raise TooLongError
         partials = [
             product([written(*operands, self._forms[node])])
-            for x, written in zip(node.operands, op.written, strict=True)
+            for x, written in zip(node.operands, rules, strict=True)
             if x is operand
         ]
         return partials[0] if len(partials) == 1 else total(partials)
@@ -186,6 +182,16 @@ class TooLongError(OverflowError):
 
 class UnwrittenError(TooLongError, ValueError):
     """There is no formula for the derivative of an operation."""
+
+
+def formulas(op: Op) -> tuple[Callable[..., Any], ...]:
+    """The partials as a person writes them. Raises UnwrittenError if there are none."""
+    if not op.written:
+        raise UnwrittenError(
+            f"{op.name} keeps no graph of its function, so nothing can be derived through it: build the graph with "
+            "the function itself"
+        )
+    return op.written
 
 
 class _Writer:

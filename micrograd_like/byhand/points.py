@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..engine import Value
 from .graph import Graph
@@ -26,20 +26,22 @@ class Point:
 
 
 def general(graph: Graph, targets: Collection[Value], fixed: Collection[Value], count: int, seed: int) -> list[Point]:
-    """Up to `count` points in general position, and where there are other branches a few more in which these are taken.
+    """Up to `count` points in general position, and where there are other branches more in which these are taken.
 
-    At the former all targets have a gradient other than 0, if that can be. Branches are those of relu, of maximum, and
-    other signs, for a formula may lack an absolute value.
+    At the former all targets have a gradient other than 0, if that can be. Among the others each branch of operations
+    that have such, as relu and maximum, is taken once if one of the tries takes it; and a few have other signs, for a
+    formula may lack an absolute value.
     Leaves without a name that a formula could use keep their number, as do those in `fixed`. Fewer points, or none, are
     found where the graph is not defined away from the numbers it was recorded with.
     """
     rng = random.Random(seed)
     free = [node for node in graph.order if node.op is None and node in graph.names and node not in fixed]
-    found: list[tuple[float, tuple[bool, ...], Point]] = []
-    for attempt in range(max(count + 2, min(TRIED, MOST_WORK // len(graph.order)))):
-        if attempt and not free:
+    found: list[_Try] = []
+    for attempt in range(max(count + 2, min(4 * TRIED, MOST_WORK // len(graph.order)))):
+        if (attempt and not free) or (attempt == TRIED and not _kinks(found)):
             break
-        near = (None, 0.5, 0.1)[attempt % 3]  # away from all that was, or near what is known to be defined
+        # Away from all that was, or near what is known to be defined; then to branches that are rarely taken.
+        near = (None, 0.5, 0.1)[attempt % 3] if attempt < TRIED else None
         changed = {}
         for node in free:
             size = rng.uniform(0.35, 1.25)
@@ -52,36 +54,61 @@ def general(graph: Graph, targets: Collection[Value], fixed: Collection[Value], 
             continue
         gradient = gradients(graph.loss, numbers)
         if all(map(math.isfinite, gradient.values())):
-            quality, branches = _quality(graph, numbers)
+            quality, slopes = _quality(graph, numbers)
             if any(gradient[node] == 0.0 for node in targets):
                 quality -= 1000.0
-            found.append((quality, branches, Point(numbers, gradient)))
-    found.sort(key=lambda one: -one[0])
+            signs = tuple(x > 0.0 for x in (*(numbers[node] for node in graph.names), *slopes))
+            found.append(_Try(quality, slopes, signs, Point(numbers, gradient)))
+    found.sort(key=lambda one: -one.quality)
     best = found[:count]
-    taken = {branches for _, branches, _ in best}
+    best += _other_branches(best, found)
+    taken = {one.signs for one in best}
     for one in found[count:]:
-        if one[1] not in taken and len(best) < 2 * count:
-            taken.add(one[1])
+        if one.signs not in taken and len(best) < 2 * count:
+            taken.add(one.signs)
             best.append(one)
-    return [point for _, _, point in best]
+    return [one.point for one in best]
 
 
-def _quality(graph: Graph, numbers: dict[Value, float]) -> tuple[float, tuple[bool, ...]]:
-    """How far all values and local derivatives are from 0, 1 and huge; and the signs of these."""
+class _Try(NamedTuple):
+    quality: float
+    slopes: Numbers  # the local derivatives in the graph, in order
+    signs: tuple[bool, ...]  # of all numbers with a name, and of these
+    point: Point
+
+
+def _kinks(found: Sequence[_Try]) -> list[Numbers]:
+    """The local derivatives of operations with branches, as relu, maximum and where: they have few values in all."""
+    return [column for column in zip(*(one.slopes for one in found), strict=True) if 1 < len(set(column)) <= 3]
+
+
+def _other_branches(best: Sequence[_Try], found: Sequence[_Try]) -> list[_Try]:
+    """Tries for the branches that none of the best takes: where little else is different, or that might hide it."""
+    kinks = _kinks(found)
+    apart = [sum(column[i] != column[0] for column in kinks) for i in range(len(found))]
+    nearest: dict[int, None] = {}
+    for column in kinks:
+        for branch in sorted(set(column).difference(column[: len(best)])):
+            nearest[min((i for i, slope in enumerate(column) if slope == branch), key=apart.__getitem__)] = None
+    return [found[i] for i in nearest]
+
+
+def _quality(graph: Graph, numbers: dict[Value, float]) -> tuple[float, Numbers]:
+    """How far all values and local derivatives are from 0, 1 and huge; and these derivatives."""
     worst = 0.0
-    branches = [numbers[node] > 0.0 for node in graph.names]
+    slopes: list[float] = []
     for node in graph.order:
         sizes = [abs(numbers[node])]
         if node.op is not None and not node.op.slopes:
             operands = [numbers[x] if isinstance(x, Value) else x for x in node.operands]
-            for x, partial in zip(node.operands, node.op.partials, strict=True):
-                slope = abs(partial(*operands, numbers[node]))
-                branches.append(partial(*operands, numbers[node]) > 0.0)
-                if isinstance(x, Value) and slope not in (0.0, 1.0):  # the slopes of relu cannot be avoided
-                    sizes += [slope, abs(slope - 1.0)]
+            variable = [i for i, x in enumerate(node.operands) if isinstance(x, Value)]
+            for slope in node.op.slopes_at((*operands, numbers[node]), variable):
+                slopes.append(slope)
+                if slope not in (-1.0, 0.0, 1.0):  # the slopes of relu cannot be avoided
+                    sizes += [abs(slope), abs(abs(slope) - 1.0)]
         for size in sizes:
             worst = min(worst, -abs(math.log(max(size, 1e-300))))
-    return worst, tuple(branches)
+    return worst, tuple(slopes)
 
 
 # ---- what is the same at all points -------------------------------------------------------------------

@@ -30,7 +30,9 @@ def gradients(loss: Value, numbers: Mapping[Value, float]) -> dict[Value, float]
     order = topological(loss)
     found = {loss: 1.0}
     sweep(order, found, lambda node: (*_operands(node, numbers), numbers[node]), numbers)
-    return {node: found.get(node, 0.0) for node in order}
+    if isinstance(numbers[loss], Value):
+        return {node: found.get(node, 0.0) for node in order}
+    return {node: found.get(node, 0.0) + 0.0 for node in order}  # none is -0.0, as in `backward`
 
 
 def rounding(numbers: Mapping[Value, float], gradient: Mapping[Value, float]) -> float:

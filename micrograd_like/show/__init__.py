@@ -3,8 +3,9 @@
 They are imported when they are first used: who only computes does not wait for them.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import later
 
 if TYPE_CHECKING:
     from .dot import draw_dot
@@ -26,12 +27,7 @@ _MODULES = {
     "print_graph": "tree",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
-
+__getattr__ = later(__name__, _MODULES)
 
 __all__ = [
     "Drawing",

@@ -47,10 +47,15 @@ class Graph {
   get edges() {
     if (!this._edges) {
       this._edges = [];
+      const reached = new Set([this.size - 1]);
       for (let i = this.size - 1; i >= 0; i--) {
         const { rule, at } = this.steps[i];
         const { passes } = rule || this.nodes[i];
-        at.forEach((x, k) => x < this.size && passes[k] && this._edges.push({ target: i, source: x, operand: k }));
+        at.forEach((x, k) => {
+          if (x >= this.size || !passes[k] || !reached.has(i)) return;
+          reached.add(x);
+          this._edges.push({ target: i, source: x, operand: k });
+        });
       }
     }
     return this._edges;
