@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from .engine import Constant, Value, constant
+from .constant import Constant, constant
+from .engine import Value
 from .number import evaluating
 from .ops import FUNCTIONS, TABLE
 

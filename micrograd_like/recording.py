@@ -16,7 +16,8 @@ from threading import RLock
 from typing import Any
 
 from . import number
-from .engine import Value, computed, constant, topological
+from .constant import computed, constant
+from .engine import Value, topological
 from .number import around
 from .ops import TABLE, DomainError, Op
 

@@ -20,7 +20,8 @@ from operator import index
 from threading import Lock
 from typing import Any, Self
 
-from .engine import Constant, Value, adjoints, topological
+from .constant import Constant
+from .engine import Value, adjoints, topological
 from .number import differentiated
 from .ops import TABLE, apply, number, same
 from .recording import Check, compiling, reads, recorded

@@ -31,7 +31,8 @@ from micrograd_like import (
     tanh,
     where,
 )
-from micrograd_like.engine import Constant, topological
+from micrograd_like.constant import Constant
+from micrograd_like.engine import topological
 
 # ---- gradients -----------------------------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ from micrograd_like import (
     vjp,
     where,
 )
-from micrograd_like.engine import Constant, constant
+from micrograd_like.constant import Constant, constant
 from micrograd_like.nn import MLP
 from micrograd_like.ops import FUNCTIONS, TABLE
 from micrograd_like.train import evaluate, fit
