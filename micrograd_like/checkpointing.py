@@ -101,7 +101,7 @@ class _Run:
 
     def value(self, operands: tuple[float, ...], i: int) -> float:
         """Output i at these operands."""
-        if operands == self.at:
+        if _alike(operands, self.at):
             return self.values[i]
         by, outs = self._graph()
         at: float = _replay(outs[i], by, operands)[1].get(outs[i], outs[i])
@@ -113,7 +113,7 @@ class _Run:
             by, outs = self._graph()
             watched: list[Any] = self._slopes_of(outs[i], by, operands, which)
             return watched
-        if self._slopes[0] != operands or i not in self._slopes[1]:
+        if not _alike(self._slopes[0], operands) or i not in self._slopes[1]:
             by, outs = self._graph()
             every = range(len(by))
             self._slopes = operands, {k: self._slopes_of(out, by, operands, every) for k, out in enumerate(outs)}
@@ -129,7 +129,7 @@ class _Run:
         wanted = [by[k] for k in which]
         if not isinstance(out, Value):
             return [0.0] * len(wanted)
-        if operands == self.at:
+        if _alike(operands, self.at):
             found: list[Any] = backward([out], [1.0], wanted, symbolic=False, order=topological(out, without=by))
             return found
         order, numbers = _replay(out, by, operands)
@@ -137,6 +137,12 @@ class _Run:
         at = lambda node: (*_operands(node, numbers), numbers[node])  # noqa: E731
         sweep(order, gradient, at, depending_on(wanted, order), check)
         return [gradient.get(x, 0.0) for x in wanted]
+
+
+def _alike(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    """Are they the same numbers? What stands for numbers that are not known is not compared."""
+    pairs = zip(a, b, strict=False)
+    return len(a) == len(b) and all(x is y or (type(x) is type(y) is float and x == y) for x, y in pairs)
 
 
 def _replay(out: Any, by: list[Value], operands: tuple[Any, ...]) -> tuple[list[Value], dict[Any, Any]]:

@@ -59,6 +59,8 @@ def binary_cross_entropy(logit: Any, target: Any) -> Any:
     """
     _check_single(logit, "binary_cross_entropy")
     y = _target(target, "binary_cross_entropy", "a target from 0 to 1", lambda y: 0 <= y <= 1)
+    if hasattr(y, "_record"):
+        return y * softplus(-logit) + (1.0 - y) * softplus(logit)
     if y == 1:
         return softplus(-logit)
     if y == 0:

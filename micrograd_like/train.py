@@ -176,10 +176,12 @@ def evaluate(model: Any, X: Any, y: Any, loss: Callable[[Any, Any], Any]) -> tup
     """
     X, y = samples(X, y)
     pairs, labels = list(zip(X, y, strict=True)), _labels(model(X[0]), y, loss)
-    with suppress(ImportError, TypeError, ValueError):
+    with suppress(Exception):  # whatever it is, it runs eagerly then
         sample = _sample(model, pairs, loss, 1.0, None)
         if sample is not None:
-            return _mean(sample.outputs(pairs), pairs, labels)
+            computed = sample.outputs(pairs)
+            sample.check(pairs, *computed)
+            return _mean(computed, pairs, labels)
     return _evaluate(model, pairs, loss, labels)
 
 
@@ -266,8 +268,11 @@ def fit(
         sample, obstacle = None, ""
         try:
             sample = _sample(model, everything, loss, 3.0 * epochs, compiled)
-            loss_before = sum(sample.outputs(everything)[1]) if sample else nan
-        except (ImportError, TypeError, ValueError) as error:
+            computed = sample.outputs(everything) if sample else None
+            loss_before = sum(computed[1]) if computed else nan
+            if computed and isfinite(loss_before):
+                sample.check(everything, *computed)
+        except Exception as error:  # whatever it is, it runs eagerly then
             if compiled:
                 raise
             sample, loss_before, obstacle = None, nan, str(error)
@@ -289,7 +294,7 @@ def fit(
 
             try:
                 native = Epochs(sample, pairs, optimizer, size)
-            except (ImportError, TypeError, ValueError) as error:
+            except Exception as error:
                 if compiled:
                     raise
                 obstacle = str(error)

@@ -4,6 +4,7 @@ import math
 import random
 import re
 import struct
+import sys
 import threading
 
 import pytest
@@ -561,6 +562,38 @@ def test_gradient_descent_in_place():
     assert rosenbrock(x.tolist()) < 0.1 < rosenbrock([0.5] * 5)
 
 
+def test_strict_order_is_not_changed_by_comparisons():
+    def f(x):
+        a, b, c = sin(x[0]), cos(x[0]), tanh(x[0])
+        return where(c > b, a + b + c, a - b - c)
+
+    rng = random.Random(0)
+    for x in [-0.7312715117751976, *(rng.uniform(-2, 2) for _ in range(30))]:
+        assert_same_bits(f, [x])
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: x**-1 * 1.0, 1.650215597460159), (lambda x: 2.0**x, 0.123), (lambda x: 0.5**x, 1.7),
+        (lambda x: 4.0**x, -0.77),
+    ],
+)  # fmt: skip
+def test_strict_powers_are_those_of_the_library(f, x):
+    compiled = compile(f, strict=True)
+    rng = random.Random(1)
+    for v in [x, *(rng.uniform(0.1, 3.0) for _ in range(500))]:
+        assert bits(compiled(v)) == bits(f(Value(v)).data)
+
+
+@pytest.mark.parametrize(
+    ("base", "exponent"), [(-inf, 0.5), (-inf, -0.5), (1e105, -3), (1e20, -16), (-2.0, -3), (0.0, -1)]
+)
+def test_powers_at_the_edge(base, exponent):
+    found, wanted = compile(lambda x: x**exponent)(base), (Value(base) ** exponent).data
+    assert found == wanted or ulps(found, wanted) <= 4
+
+
 # ---- arguments and results ------------------------------------------------------------------------------------
 
 
@@ -745,6 +778,100 @@ def test_nothing_goes_back_from_what_no_gradient_comes_to():
         assert compile(value_and_grad(f), strict=strict)(0.0) == (0.0, 1.0)
 
 
+def test_custom_operations_of_one_name_and_of_many_operands():
+    old, new = (custom(lambda a, k=k: a * k, k, name="compiled_twice") for k in (2.0, 3.0))
+    compiled = compile(lambda x: old(x) * 100 + new(x))
+    assert compiled(1.0) == 203.0
+    again = custom(lambda a: a * 5, 5.0, name="compiled_twice")
+    assert compile(again)(1.0) == 5.0
+    assert compiled(1.0) == 203.0
+    four = custom(lambda a, b, c, d: a + 10 * b + 100 * c + 1000 * d, 1.0, 10.0, 100.0, 1000.0, name="compiled_four")
+    found = compile(lambda a: four(a, a * 2, a * 3, a * 4), batched=0, reduce=None)(numpy.ones(9))
+    assert found.tolist() == [4321.0] * 9
+
+
+def test_what_a_custom_operation_raises_is_raised():
+    class OwnError(Exception):
+        pass
+
+    def value(a):
+        raise OwnError(f"at {a}")
+
+    failing = custom(value, 1.0, name="compiled_failing")
+    compiled = compile(lambda x: failing(x) + 1)
+    for _ in range(2):
+        with pytest.raises(OwnError, match=r"at 2\.0"):
+            compiled(2.0)
+    assert compile(lambda x: x + 1)(1.0) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("value", "partial"),
+    [
+        (lambda x: x * sigmoid(x), lambda x, out: out + sigmoid(x) * (1 - out)),
+        (lambda x: x * x, lambda x: 2 * x),
+        (abs, lambda x: where(x > 0, 1, -1)),
+        (abs, lambda x: (x > 0) - (x < 0)),
+        (math.exp, lambda x: x.exp()),
+    ],
+)
+def test_partials_with_whole_numbers_comparisons_and_methods(value, partial):
+    own = custom(value, partial, name="compiled_partial")
+    for x in (0.7, -1.3):
+        slope = float(partial(x, value(x))) if partial.__code__.co_argcount == 2 else None
+        found = compile(grad(own))(x)
+        assert found == pytest.approx(compile(grad(own), batched=0)([x] * 3)[0] * 3, rel=1e-14)
+        if slope is not None:
+            assert found == pytest.approx(slope, rel=1e-14)
+
+
+def test_partials_that_decide_by_a_number_are_refused():
+    own = custom(abs, lambda a: 0.0 if a == 0 else a / abs(a), name="compiled_deciding")
+    with pytest.raises(TraceError, match="the partial of a custom operation asks for a number"):
+        compile(grad(own))(0.0)
+
+
+def test_results_of_samples_lead():
+    X = numpy.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    compiled = compile(lambda x: {"a": numpy.array([[x[0] * 2, x[1] * 3]]), "b": (x[0], x[1])}, batched=0, reduce=None)
+    for given in (X, X.tolist()):
+        found = compiled(given)
+        assert found["a"].tolist() == [[[2.0, 6.0]], [[6.0, 12.0]], [[10.0, 18.0]]]
+        assert [*map(list, found["b"])] == [[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]]
+
+
+def test_arrays_that_change_under_way():
+    compiled = compile(lambda x: sum(v * v for v in x))
+    array = numpy.arange(4.0)
+    assert compiled(array) == 14.0
+    array.dtype = numpy.int64
+    array[:] = [1, 1, 1, 3]
+    assert compiled(array) == 12.0
+    for bad in (numpy.array([1j, 2]), numpy.array(["3", "4"]), numpy.ma.array([1.0, 2.0]), numpy.array([None, 1.0])):
+        with pytest.raises(TypeError, match="argument 0 should have numbers"):
+            compiled(bad)
+
+
+def test_threads_get_their_own_results():
+    compiled = compile(lambda x: x * 1, batched=0)
+    wrong, interval = [], sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def work(t):
+        array = numpy.full(100 * t, float(t))
+        wrong.extend(found for _ in range(3000) if (found := compiled(array)) != t)
+
+    try:
+        workers = [threading.Thread(target=work, args=(t,)) for t in range(1, 7)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
+
+
 # ---- misuse ----------------------------------------------------------------------------------------------------
 
 
@@ -759,6 +886,9 @@ def test_nothing_goes_back_from_what_no_gradient_comes_to():
         lambda x: x * (1 if x else 2),
         lambda x: x * round(x),
         lambda x: x * x.grad,
+        lambda x: x * 2 if x == 1 else x * 3,
+        lambda x: x * 2 if x != 1 else x * 3,
+        lambda x: x * (2 if [1.0, 2.0].count(x) else 3),
     ],
 )
 def test_what_asks_for_a_number_is_told(f):
@@ -795,6 +925,16 @@ def test_numbers_of_values_from_outside_are_not_asked_for_either(f):
         (lambda: compile(abs, reduce="max"), "reduce is 'mean', 'sum' or None, not 'max'"),
         (lambda: compile(abs, threads=0), "threads should be 1 or more, got 0"),
         (lambda: compile(abs, batched=0)([]), "argument 0 has no samples"),
+        (lambda: compile(abs, batched=0)(numpy.zeros(0)), "argument 0 has no samples"),
+        (
+            lambda: compile(abs)(Value(2.0)),
+            "argument 0 has the Value Value(data=2.0, grad=0.0), and compiled code gives",
+        ),
+        (lambda: compile(compile(abs))(2.0), "what is compiled already cannot be compiled or differentiated again"),
+        (
+            lambda: compile(grad(abs, -3))(1.0),
+            "abs was called with 1 arguments, and is to be differentiated by number -3",
+        ),
         (lambda: compile(abs, batched=0)(1.0), "argument 0 is batched: it should be a list or array of samples"),
         (lambda: compile(abs, batched=1)(1.0), "batched has 1, and abs was called with 1 arguments"),
         (

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from micrograd_like import Value, data, losses, nn, optim, tanh, train
+from micrograd_like import Value, data, losses, nn, optim, softplus, tanh, train
 
 pytest.importorskip("llvmlite")
 
@@ -157,6 +157,56 @@ def test_what_cannot_be_compiled_is_trained_eagerly(model, optimizer, message, c
     train.fit(model, X, y, losses.hinge, optimizer=optimizer(model.parameters(), 0.1), epochs=20)
     assert ("not compiled, so slower: " in capsys.readouterr().err) == (type(model) in {Branching, Noisy})
     assert model.w.data != 0.5
+
+
+def deciding(output, target):
+    return softplus(-output) if target is True or target == 1 else softplus(output)
+
+
+def looking_up(output, target):
+    return (output - {0: -1.0, 1: 1.0}[target]) ** 2
+
+
+def by_identity(output, target):
+    return softplus(-output) if type(target) is int and target > 0 else softplus(output)
+
+
+@pytest.mark.parametrize("loss", [deciding, looking_up, by_identity])
+def test_losses_that_decide_by_the_target_are_trained_eagerly(loss, capsys):
+    X, y = problem([2, 1], lambda rng: rng.randrange(2))
+    both = []
+    for compiled in (None, False):
+        model = nn.MLP(2, [32, 1], activation="tanh", rng=random.Random(1))
+        train.fit(model, X, y, loss, epochs=80, batch_size=35, compiled=compiled, progress=compiled is None)
+        both.append([p.data for p in model.parameters()])
+    assert both[0] == both[1]
+    assert "not compiled, so slower: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("loss", "bad", "message"),
+    [
+        (losses.binary_cross_entropy, 7, "row 33: binary_cross_entropy takes a target from 0 to 1, got 7"),
+        (losses.hinge, 0, r"row 33: hinge takes a target of -1 or \+1, got 0"),
+    ],
+)
+def test_bad_targets_are_refused_as_ever(loss, bad, message):
+    X, y = problem([2, 1], lambda rng: 1)
+    y[33] = bad
+    with pytest.raises(ValueError, match=message):
+        train.fit(nn.MLP(2, [16, 1], rng=random.Random(0)), X, y, loss, epochs=500)
+
+
+def test_targets_of_several_shapes_are_not_mixed_up():
+    X, _ = problem([2, 1], lambda rng: 1)
+    y = [{"a": 1.0, "b": 0.0} if i % 2 else {"b": 0.0, "a": 1.0} for i in range(len(X))]
+    both = []
+    for compiled in (None, False):
+        model = nn.MLP(2, [8, 2], activation="tanh", rng=random.Random(0))
+        sgd = lambda o, t: (o[0] - t["a"]) ** 2 + (o[1] - t["b"]) ** 2  # noqa: E731
+        train.fit(model, X, y, sgd, epochs=60, progress=False, compiled=compiled)
+        both.append([p.data for p in model.parameters()])
+    assert both[0] == both[1]
 
 
 def test_without_the_extra(monkeypatch, capsys):

@@ -1,24 +1,25 @@
 """`compile`: a function of Values as native code."""
 
 import gc
+import os
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ctypes import CFUNCTYPE, c_double, c_int64, c_void_p
+from ctypes import c_double, c_int64, c_void_p
 from functools import cache
 from itertools import pairwise
 from math import inf
 from operator import index
-from os import cpu_count
 from time import perf_counter
 from typing import Any
 
+from ..engine import Value
 from ..transforms import flatten
 from .kernel import Kernel
 from .lowering import lanes_for, llvm
 from .source import Source, report
-from .trace import ARGUMENT, PARAMETER, Program, Trace, traced
+from .trace import ARGUMENT, PARAMETER, Program, Trace, Traced, shape, traced
 from .training import DESCEND
 
 PIECE = 500_000  # operations on single numbers that a thread is worth to be started for
@@ -178,9 +179,16 @@ class Compiled:
         return f"compile({self.name})"
 
 
+_POOL = "micrograd_like"
+
+
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "micrograd_like")
+    return ThreadPoolExecutor(threads, _POOL)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # where its threads are not
 
 
 class _Packed:
@@ -204,42 +212,57 @@ def _pack(x: Any, place: int, *, batched: bool) -> _Packed:
     if _is_array(x):
         import numpy
 
+        if x.dtype.kind not in "biufO" or hasattr(x, "mask"):
+            raise TypeError(f"argument {place} should have numbers, not {type(x).__name__} of {x.dtype}")
+        if batched and not len(x):
+            raise ValueError(f"argument {place} has no samples")
         as_is = type(x) is numpy.ndarray and x.dtype == float and x.flags.c_contiguous
-        data = x if as_is else numpy.ascontiguousarray(x, float)
-        shape = x.shape[1:] if batched else x.shape
+        numbers = x if x.dtype.kind != "O" else _plain(flatten(x, f"argument {place}")[0], place)
+        data = x if as_is else numpy.ascontiguousarray(numbers, float)
+        own = x.shape[1:] if batched else x.shape
         address = data.__array_interface__["data"][0]
-        return _Packed((numpy.ndarray, shape), data, address, len(x), x, x.shape if as_is else None)
+        return _Packed((numpy.ndarray, own), data, address, len(x), x, x.shape if as_is else None)
     where = f"argument {place}"
     if not batched:
         numbers, _ = flatten(x, where)
-        data = array("d", map(float, numbers))
-        return _Packed(_shape(x), data, data.buffer_info()[0], 1, x)
+        data = array("d", _plain(numbers, place))
+        return _Packed(shape(x), data, data.buffer_info()[0], 1, x)
     if not isinstance(x, Sequence) or isinstance(x, str):
         raise TypeError(f"{where} is batched: it should be a list or array of samples, not {kind.__name__} {x!r:.60}")
     if not len(x):
         raise ValueError(f"{where} has no samples")
-    shape = _shape(x[0])
+    first = shape(x[0])
     data = array("d")
     for i, sample in enumerate(x):
-        if _shape(sample) != shape:
+        if shape(sample) != first:
             raise ValueError(f"{where}: sample {i} has another shape than sample 0")
-        data.extend(map(float, flatten(sample, f"{where}[{i}]")[0]))
-    return _Packed(shape, data, data.buffer_info()[0], len(x), x)
+        data.extend(_plain(flatten(sample, f"{where}[{i}]")[0], place))
+    return _Packed(first, data, data.buffer_info()[0], len(x), x)
+
+
+def _has_array(x: Any) -> bool:
+    if isinstance(x, (list, tuple, dict)):
+        return any(map(_has_array, x.values() if isinstance(x, dict) else x))
+    return _is_array(x)
+
+
+def _plain(numbers: list[Any], place: int) -> list[float]:
+    """Floats. A Value would lose what it remembers without a word."""
+    for x in numbers:
+        if isinstance(x, Traced):
+            raise TypeError(
+                "what is compiled already cannot be compiled or differentiated again: use the function itself"
+            )
+        if isinstance(x, Value):
+            raise TypeError(
+                f"argument {place} has the Value {x!r:.60}, and compiled code gives numbers, through which nothing can "
+                "be differentiated: give its .data, or compile the whole, as compile(grad(f))"
+            )
+    return [float(x) for x in numbers]
 
 
 def _is_array(x: Any) -> bool:
     return hasattr(type(x), "__array_interface__") and bool(x.ndim)  # asked of x, it would be made
-
-
-def _shape(x: Any) -> Any:
-    """Something equal for what has numbers in the same places."""
-    if isinstance(x, (list, tuple)):
-        return type(x), *map(_shape, x)
-    if isinstance(x, dict):
-        return dict, *((key, _shape(item)) for key, item in x.items())
-    if getattr(x, "ndim", 0):
-        return type(x), x.shape
-    return float
 
 
 class Ready:
@@ -259,6 +282,7 @@ class Ready:
         self.rebuild = [rebuild for _, rebuild in flat]
         out = traced(trace, compiled.f, samples)
         outs, self.rebuild_out = flatten(out, f"what {compiled.name} returned")
+        self._gives_arrays = _has_array(out)
         self.trace_seconds = perf_counter() - started
         wanted: list[int] = []
         if how != "value":
@@ -267,13 +291,13 @@ class Ready:
             if batched and compiled.reduce is None:
                 raise ValueError("reduce=None gives each sample its own result; a gradient needs 'mean' or 'sum'")
             if how == "gradient":
-                self.places = [i % len(packed) if -len(packed) <= i < len(packed) else i for i in compiled.argnums]
-                for i in self.places:
-                    if i >= len(packed):
+                for i in compiled.argnums:
+                    if not -len(packed) <= i < len(packed):
                         raise ValueError(
                             f"{compiled.name} was called with {len(packed)} arguments, and is to be differentiated by "
                             f"number {i} (the first is 0)"
                         )
+                self.places = [i % len(packed) for i in compiled.argnums]
                 self.order = sorted(set(self.places))
                 wanted = [ARGUMENT + i for i in self.order]
             else:
@@ -313,24 +337,25 @@ class Ready:
 
     def again(self, args: tuple[Any, ...]) -> list[_Packed] | None:
         """The arguments packed, if they are arrays as those of the last call, or floats: the quick way."""
-        if len(args) != len(self._seen):
+        seen_all = self._seen  # another thread may replace them
+        if len(args) != len(seen_all):
             return None
         packed, same = [], True
         for i, x in enumerate(args):
-            seen = self._seen[i]
+            seen = seen_all[i]
             if seen is None or type(x) is not type(seen.like):
                 return None
             if type(x) is float:
                 same = False
                 packed.append(_pack(x, i, batched=False))
-            elif x is seen.like and x.shape == seen.shape:
+            elif x is seen.like and x.shape == seen.shape and x.dtype.char == "d" and x.flags.c_contiguous:
                 packed.append(seen)
-            elif x.shape[i in self.compiled.batched :] == seen.key[1] and x.dtype == seen.like.dtype:
+            elif x.dtype.char == "d" and x.shape[i in self.compiled.batched :] == seen.key[1]:
                 same = False
                 packed.append(_pack(x, i, batched=i in self.compiled.batched))
             else:
                 return None
-        return self._seen if same else packed
+        return seen_all if same else packed
 
     def __call__(self, packed: Sequence[_Packed]) -> Any:
         count, scale = self._count(packed)
@@ -413,8 +438,8 @@ class Ready:
         blocks = -(-count // lanes)
         ends = [min(count, lanes * (blocks * i // pieces)) for i in range(pieces + 1)]
         spans = [(a, b) for a, b in pairwise(ends) if a < b]
-        threads = min(self.compiled.threads or cpu_count() or 1, len(spans))
-        if threads == 1:
+        threads = min(self.compiled.threads or os.cpu_count() or 1, len(spans))
+        if threads == 1 or threading.current_thread().name.startswith(_POOL):  # which would wait for itself
             done = [self._work(packed, parameters, a, b, scale) for a, b in spans]
         else:
             done = list(_pool(threads).map(lambda span: self._work(packed, parameters, span[0], span[1], scale), spans))
@@ -452,11 +477,21 @@ class Ready:
             return self.rebuild_out(values)
         outs = self.kernel.outs
         columns: list[Any] = [values[i::outs] for i in range(outs)]
-        if any(getattr(packed[i].like, "ndim", 0) for i in self.batched):
+        if self._gives_arrays or any(_is_array(packed[i].like) for i in self.batched):
             import numpy
 
             columns = [numpy.array(column) for column in columns]
-        return self.rebuild_out(columns)
+        return _samples_first(self.rebuild_out(columns), self.rebuild_out([0.0] * outs))
+
+
+def _samples_first(results: Any, one: Any) -> Any:
+    """Results of all samples in the shape of those of one: in arrays, the samples lead."""
+    if isinstance(one, dict):
+        return {key: _samples_first(results[key], item) for key, item in one.items()}
+    if isinstance(one, (list, tuple)):
+        parts = [_samples_first(a, b) for a, b in zip(results, one, strict=True)]
+        return type(one)(*parts) if hasattr(one, "_fields") else type(one)(parts)
+    return results.transpose(-1, *range(one.ndim)) if _is_array(one) else results
 
 
 class _Descent:
@@ -470,7 +505,7 @@ class _Descent:
         self._gradient, self.outs = ZERO * (size or 1), ZERO * 1
         self.workspace.table[where] = self._gradient.buffer_info()[0]
         self.workspace.table[ready._out] = self.outs.buffer_info()[0]
-        self.run = CFUNCTYPE(None, c_void_p, c_int64, c_double, c_double, c_int64)(kernel.function("descend"))
+        self.run = kernel.function("descend", None, c_void_p, c_int64, c_double, c_double, c_int64)
 
     def read(self, packed: Any) -> None:
         """Take the arguments."""

@@ -1,7 +1,9 @@
 """A program as machine code: the functions of its chunks, and one around them that runs them over the samples."""
 
 import ctypes
+import threading
 from collections.abc import Callable, Sequence
+from math import nan
 from time import perf_counter
 from typing import Any
 
@@ -61,10 +63,8 @@ class Kernel:
         self.ir = "\n\n".join(["\n".join(declared.values()), *functions, _ADD, more(self) if more else ""])
         started = perf_counter()
         self._engine = _compiled(self.ir, list(declared), self.callbacks, quick=self.terms > SMALL)
-        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_double)
-        self.run = kind(self.function("run"))
-        add = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-        self.add = add(self.function("add"))
+        self.run = self.function("run", None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_double)
+        self.add = self.function("add", None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
         self.compile_seconds = perf_counter() - started
         self._free: list[Any] = []  # workspaces that no thread uses now
 
@@ -80,9 +80,10 @@ class Kernel:
             "gradient": 2 + 3 * spaces + at, "out": 2 + 4 * spaces,
         }[name]  # fmt: skip
 
-    def function(self, name: str) -> int:
-        """Its address."""
-        return self._engine.get_function_address(name)  # type: ignore[no-any-return]
+    def function(self, name: str, result: Any, *parameters: Any) -> Callable[..., Any]:
+        """One of the functions of the code, with the types of C. It raises what an operation in Python raised."""
+        call = ctypes.CFUNCTYPE(result, *parameters)(self._engine.get_function_address(name))
+        return _raising(call) if self.callbacks else call
 
     def workspace(self) -> "Workspace":
         """One that nobody uses; give it back to `release`."""
@@ -167,7 +168,7 @@ def _compiled(ir: str, functions: list[str], callbacks: dict[str, Any], *, quick
         if name in callbacks:
             op = callbacks[name]
             kind = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * op.arity)
-            callback = kind(op.value)
+            callback = kind(_guarded(op.value))
             _callbacks.append((callback, op))  # for as long as the process lives, as the code may
             binding.add_symbol(name, ctypes.cast(callback, ctypes.c_void_p).value)
         elif not name.startswith(("llvm.", "lanes.", "vector.")):
@@ -185,3 +186,28 @@ def _compiled(ir: str, functions: list[str], callbacks: dict[str, Any], *, quick
 
 
 _callbacks: list[Any] = []
+_failures = threading.local()  # what a callback raised, until the native code that called it is done
+
+
+def _guarded(value: Callable[..., float]) -> Callable[..., float]:
+    """Native code cannot raise: the value is nan then, and what `Kernel.function` gave raises it when it is done."""
+
+    def guarded(*numbers: float) -> float:
+        try:
+            return float(value(*numbers))
+        except BaseException as error:  # noqa: BLE001  # an interrupt too
+            _failures.first = getattr(_failures, "first", None) or error
+            return nan
+
+    return guarded
+
+
+def _raising(call: Callable[..., Any]) -> Callable[..., Any]:
+    def raising(*given: Any) -> Any:
+        out = call(*given)
+        error, _failures.first = getattr(_failures, "first", None), None
+        if error is not None:
+            raise error
+        return out
+
+    return raising

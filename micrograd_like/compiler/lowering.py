@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import ops
 from ..ops import Op
-from ..series import give_operators
+from .trace import calculate, plain, undecided
 
 
 class Native:
@@ -32,12 +32,14 @@ class Native:
         count = max(len(x.texts) for x in operands if isinstance(x, Native))
         texts = []
         for i in range(count):
-            one = [x.texts[i if len(x.texts) > 1 else 0] if isinstance(x, Native) else x for x in operands]
+            one = [
+                x.texts[i if len(x.texts) > 1 else 0] if isinstance(x, Native) else plain(x, op.name) for x in operands
+            ]
             texts.append(code.operation(op, one))
         return Native(code, texts)
 
 
-give_operators(Native)
+calculate(Native, undecided)
 
 
 class Code:
@@ -135,8 +137,7 @@ class Code:
         if not self.strict and op.name in MADE_OF:
             made = MADE_OF[op.name](*(Native(self, [x]) if isinstance(x, str) else x for x in operands))
             return made.texts[0] if isinstance(made, Native) else made
-        # Others than the table's, as those of checkpoints, may have a name that one of its rows has.
-        name = f"python.{op.name}" if ops.TABLE.get(op.name) is op else f"python.{op.name}.{id(op)}"
+        name = f"python.{op.name}.{id(op)}"  # one may have been defined anew under its name
         self.callbacks[name] = op
         return self.scalar(name, operands)
 
@@ -165,12 +166,13 @@ class Code:
 
     def _called(self, name: str, operands: Sequence[Any]) -> str:
         given = ", ".join(f"{self.type} {self.text(x)}" for x in operands)
-        return self.put(f'call {self.type} @"{name}"({given})')
+        exactly = " nobuiltin" if self.strict else ""  # LLVM knows pow, and would make x * x of it, or exp2
+        return self.put(f'call {self.type} @"{name}"({given}){exactly}')
 
     def _split(self, name: str, part_name: str, width: int, arity: int) -> str:
         """A function of whole vectors that calls one of parts of them, in a loop."""
         part = "double" if width == 1 else f"<{width} x double>"
-        names = "xyz"[:arity]
+        names = [f"x{i}" for i in range(arity)]
         parameters = ", ".join(f"{self.type} %{x}" for x in names)
         lines = [f'define internal {self.type} @"{name}"({parameters}) noinline {{']
         lines += [f"  %{x}p = alloca {self.type}, align 64" for x in (*names, "out")]
@@ -207,16 +209,16 @@ def _pow(code: Code, a: Any, b: Any) -> Any:
         if b == 0.0:
             return 1.0
         if b in {0.5, -0.5}:
-            root = code.call("llvm.sqrt", a)
+            root = code.select(code.compare("oeq", a, -inf), inf, code.call("llvm.sqrt", a))
             return root if b > 0.0 else code.div(1.0, root)
-        if abs(b) <= 16.0 and b % 1.0 == 0.0:
+        if -3.0 <= b <= 16.0 and b % 1.0 == 0.0:  # the error grows with the exponent, the more so below 0
             power: Any = 1.0
-            square, left = a, int(abs(b))
+            square, left = a if b > 0.0 else code.div(1.0, a), int(abs(b))
             while left:
                 power = code.mul(power, square) if left & 1 else power
                 left >>= 1
                 square = code.mul(square, square) if left else square
-            return power if b > 0.0 else code.div(1.0, power)
+            return power
     return code.library("pow", (a, b))
 
 

@@ -7,9 +7,8 @@ from operator import attrgetter
 from typing import Any
 
 from ..ops import Op
-from ..series import give_operators
 from .loops import Term
-from .trace import CONSTANT, VALUE, Program
+from .trace import CONSTANT, VALUE, Program, calculate, undecided
 
 CHUNK = 400  # operations and loops written down in one function: LLVM's time for longer ones grows faster than they
 
@@ -273,7 +272,7 @@ class _Probe:
         return _Probe(frozenset().union(*(x.uses for x in operands if isinstance(x, _Probe))))
 
 
-give_operators(_Probe)
+calculate(_Probe, undecided)
 
 
 def _weight(term: Term) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import Value, topological
-from ..number import differentiated
+from ..number import Number, differentiated
 from ..ops import FUNCTIONS, TABLE, Op, number
 from ..recording import in_no_grad, part
 from ..series import give_operators
@@ -25,6 +25,7 @@ Ref = tuple[int, int]  # (where, number there)
 
 
 _CONSTANT = TABLE["stop_gradient"]
+_COMPARISONS = TABLE["greater"], TABLE["greater_equal"]
 
 
 class TraceError(TypeError):
@@ -73,12 +74,6 @@ class Traced(Value):
 
     _data = _grad = property(_unknown)
 
-    def __float__(self) -> float:
-        return float(self._unknown())
-
-    def __bool__(self) -> bool:
-        return bool(self._unknown())
-
     def __repr__(self) -> str:
         return f"Traced({self.name or self._op or 'argument'})"
 
@@ -100,25 +95,55 @@ class _Recorders(dict[Op, Callable[..., Any]]):
         return self[op]
 
 
-def _give_operators() -> None:
-    cls: Any = Traced
-    cls._recorders = _Recorders()
+def calculate(cls: Any, refuse: Callable[[Any], Any]) -> None:
+    """Give a class of unknown numbers operators, comparisons and methods, which record by its `_record`.
+
+    Comparisons, which eager code decides at once, are numbers, 1 or 0, as the condition of `where`. refuse: called
+    where Python would decide by a number; raises.
+    """
     give_operators(cls)
-    # In eager code comparisons are decided at once; here they are numbers, 1 or 0, as the condition of `where`.
-    cls.__gt__ = lambda a, b: Traced._record(TABLE["greater"], (a, b))
-    cls.__lt__ = lambda a, b: Traced._record(TABLE["greater"], (b, a))
-    cls.__ge__ = lambda a, b: Traced._record(TABLE["greater_equal"], (a, b))
-    cls.__le__ = lambda a, b: Traced._record(TABLE["greater_equal"], (b, a))
+    cls.__gt__ = lambda a, b: cls._record(TABLE["greater"], (a, b))
+    cls.__lt__ = lambda a, b: cls._record(TABLE["greater"], (b, a))
+    cls.__ge__ = lambda a, b: cls._record(TABLE["greater_equal"], (a, b))
+    cls.__le__ = lambda a, b: cls._record(TABLE["greater_equal"], (b, a))
+    cls.__eq__ = cls.__ne__ = lambda a, b: refuse(a)
+    cls.__bool__ = cls.__float__ = refuse
+    cls.__hash__ = object.__hash__
     for name, function in FUNCTIONS.items():
         setattr(cls, name, partialmethod(_method, TABLE[name], function.__defaults__ or ()))
 
 
-def _method(self: Traced, op: Op, more: tuple[Any, ...], *others: Any) -> Traced:
+def _method(self: Any, op: Op, more: tuple[Any, ...], *others: Any) -> Any:
     operands = (self, *others)
-    return Traced._record(op, operands if len(operands) == op.arity else (*operands, *more))
+    return self._record(op, operands if len(operands) == op.arity else (*operands, *more))
 
 
-_give_operators()
+Traced._recorders = _Recorders()  # type: ignore[attr-defined]
+calculate(Traced, Traced._unknown)
+
+
+def undecided(x: Any) -> Any:
+    """Refuse to decide by a number that stands for another, in the partial of an operation."""
+    raise TraceError(
+        "the partial of a custom operation asks for a number, which is not known while it is compiled: use "
+        "where(x > 0, a, b) for a branch, and the functions of micrograd_like in place of those of math"
+    )
+
+
+def plain(x: Any, where: str) -> float:
+    """The float of a constant among unknown numbers."""
+    return x._data if isinstance(x, Number) else number(x, where)
+
+
+def shape(x: Any) -> Any:
+    """Something equal for what has numbers in the same places."""
+    if isinstance(x, (list, tuple)):
+        return type(x), *map(shape, x)
+    if isinstance(x, dict):
+        return dict, *((key, shape(item)) for key, item in x.items())
+    if getattr(x, "ndim", 0):
+        return type(x), x.shape
+    return float
 
 
 def traced(trace: Trace, f: Callable[..., Any], args: Sequence[Any]) -> Any:
@@ -179,7 +204,9 @@ class Program:
         self._as_is = as_is
         self._where: dict[Any, Any] = {}  # a node -> its Ref, or the float that it is
 
-        nodes: Any = topological(*(x for x in outs if isinstance(x, Value)))
+        # Comparisons are no operations of eager code, and do not change the order in which it goes back.
+        decided = [node for node in trace.nodes if node.op in _COMPARISONS] if as_is else []
+        nodes: Any = topological(*(x for x in outs if isinstance(x, Value)), without=decided)
         if not as_is:  # as they were computed, which has the loops
             nodes = sorted((node for node in nodes if type(node) is Traced), key=lambda node: node.number)
         for node in nodes:
@@ -217,13 +244,13 @@ class Program:
         if found is None:
             if not isinstance(x, Value):
                 return float(x)
-            if type(x) is Traced:
+            if type(x) is Traced and x.op is None:
                 found = x.cell
             elif x.op is None:
                 found = PARAMETER, len(self.parameters)
                 self.parameters.append(x)
             else:
-                for node in topological(x):  # what was computed from Values alone
+                for node in topological(x):  # what was computed from Values alone, or what comparisons need
                     if node.op is not None and node not in self._where:
                         self._where[node] = self._place(node.op, [self._of(y) for y in node.operands])
                 return self._where[x]

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any
 
+from ..constant import constant
 from ..optim import SGD
 from ..transforms import flatten
 from .kernel import Kernel
 from .lowering import lanes_for
-from .trace import ARGUMENT, PARAMETER, Program, Trace, traced
+from .trace import ARGUMENT, PARAMETER, Program, Trace, shape, traced
 
 EPOCH = """
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
@@ -175,6 +176,7 @@ class Sample:
             numbers, self._outputs = flatten(outputs, "what the model returned")
             return [*numbers, loss(outputs, target)]
 
+        self._model, self._loss = model, loss
         self.sizes = [len(flatten(x, "a sample")[0]) for x in pair]
         self.program, again = (self._traced(sample, pair) for _ in range(2))
         if not self.program.is_like(again):
@@ -205,10 +207,28 @@ class Sample:
 
     def sources(self, pairs: Sequence[Any]) -> list[Any]:
         """The inputs of all samples in a row, and the targets."""
-        rows = [array("d", [float(x) for pair in pairs for x in flatten(pair[i], "a sample")[0]]) for i in (0, 1)]
-        if [len(row) for row in rows] != [size * len(pairs) for size in self.sizes]:
-            raise ValueError("samples differ in their number of inputs or targets")
-        return rows
+        if any(shape(x) != shape(first) for pair in pairs for x, first in zip(pair, pairs[0], strict=True)):
+            raise ValueError("samples differ in the shapes of their inputs or targets")
+        return [array("d", [float(x) for pair in pairs for x in flatten(pair[i], "a sample")[0]]) for i in (0, 1)]
+
+    def check(self, pairs: Sequence[Any], outputs: list[Any], losses: list[float]) -> None:
+        """Raise ValueError if what `outputs` gave for these samples is not what Python gives.
+
+        Python may decide in ways that no tracing sees, by `is`, or by a target; or refuse some targets.
+        """
+        seldom = -(-len(pairs) // 8)
+        for i, (out, mine, (x, target)) in enumerate(zip(outputs, losses, pairs, strict=True)):
+            numbers, rebuild = flatten(out, "the outputs")
+            known: Any = rebuild([constant(v) for v in map(float, numbers)])
+            wanted = [float(self._loss(known, target))]
+            if i % seldom == 0:
+                wanted += [float(v) for v in flatten(self._model(x), "the outputs")[0]]
+            for a, b in zip([mine, *numbers], wanted, strict=False):
+                if not abs(a - b) <= 1e-6 * (1.0 + abs(b)) and isfinite(b):
+                    raise ValueError(
+                        f"of row {i} the code computes {a:.6g}, and Python {b:.6g}: the model or the loss decides by a "
+                        "number that is not known when it is compiled"
+                    )
 
     def results(self, outs: list[float]) -> tuple[list[Any], list[float]]:
         """Outputs and losses, from all numbers in a row."""
@@ -251,11 +271,10 @@ class Epochs:
         self.terms = kernel.terms
         place = {p: i for i, p in enumerate(program.parameters)}
         self._places = [place[p] for p in self._optimizer.params]
-        kind = ctypes.CFUNCTYPE(
-            ctypes.c_int64, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 3,
+        self._run = kernel.function(
+            "epoch", ctypes.c_int64, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 3,
             *[ctypes.c_double] * 2,
         )  # fmt: skip
-        self._run = kind(kernel.function("epoch"))
         scratch = [array("d", bytes(8 * self.size * count)) for count in self._sizes]
         count = len(program.parameters)
         self._parameters, self._gradient, self._momenta, self._rates = (array("d", bytes(8 * count)) for _ in range(4))

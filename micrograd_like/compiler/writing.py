@@ -265,7 +265,7 @@ class Writer:
                 for inside in reversed(item.items):
                     self.go_backward(inside)
                 none = Native(self.code, [self.code.text(0.0)])
-                return {target: self.adjoint_before.pop(target, None) or none for target in later}
+                return {target: self.adjoint_before.pop(target, none) for target in later}
 
             carried = self.repeat(item, span, carried, turn, down=True)
             for access, _, total in self.sums.pop(item).values():
@@ -293,7 +293,8 @@ class Writer:
         for read, partial, active in zip(statement.reads, self.nest.partials(statement), statement.active, strict=True):
             if active:
                 slope = partial(*operands)
-                flow = gradient if slope == 1.0 else -gradient if slope == -1.0 else slope * gradient
+                one = abs(slope) if type(slope) is float else None
+                flow = slope * gradient if one != 1.0 else gradient if slope > 0.0 else -gradient
                 self.flow(read, path, flow)
 
     def plus(self, a: Any, b: Any) -> Any:
