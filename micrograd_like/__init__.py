@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from .compiler import compile
     from .extend import custom, stop_gradient
     from .recording import detect_anomaly, no_grad
+    from .saving import load, save
     from .show import draw, draw_dot, explore, plot_boundary, plot_loss, print_boundary, print_graph
     from .transforms import derivative, grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -81,6 +82,7 @@ _LATER = {
     **dict.fromkeys(("custom", "stop_gradient"), "extend"),
     "checkpoint": "checkpointing",
     "compile": "compiler",
+    **dict.fromkeys(("load", "save"), "saving"),
 }
 
 __getattr__ = later(__name__, _LATER)
@@ -126,6 +128,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "leaky_relu",
+    "load",
     "log",
     "log10",
     "log1p",
@@ -144,6 +147,7 @@ __all__ = [
     "print_boundary",
     "print_graph",
     "relu",
+    "save",
     "show",
     "sigmoid",
     "sin",

@@ -66,8 +66,11 @@ def _line(record: Record) -> str:
 
 
 @contextmanager
-def _progress(epochs: int) -> Iterator[Callable[[Record], None]]:
-    """The function that shows a record: on a bar in a terminal if rich is there, else in ten lines."""
+def _progress(epochs: int, done: int) -> Iterator[Callable[[Record], None]]:
+    """The function that shows a record: on a bar in a terminal if rich is there, else in ten lines.
+
+    done: how many of the epochs there were before.
+    """
     if sys.stderr.isatty():
         try:
             from rich.console import Console
@@ -76,7 +79,7 @@ def _progress(epochs: int) -> Iterator[Callable[[Record], None]]:
             print("pip install 'micrograd_like[train]' brings a progress bar", file=sys.stderr)
         else:
             with Progress(console=Console(stderr=True)) as bar:
-                task = bar.add_task("", total=epochs)
+                task = bar.add_task("", total=epochs, completed=done)
                 yield lambda record: bar.update(task, advance=1, description=_text(record, "loss", "accuracy"))
             return
 
@@ -203,6 +206,7 @@ def fit(
     callback: Callable[[Record], Any] | None = None,
     live: str | PathLike[str] | bool | None = None,
     compiled: bool | None = None,
+    resume: str | PathLike[str] | None = None,
 ) -> History:
     """Train the model on the samples X with targets y: change its parameters to make the mean loss small.
 
@@ -224,6 +228,13 @@ def fit(
         the bits depend on the machine. None does so where it can and more than a second is to be saved, and tells it
         where `progress` is told; True raises what is in the way. What Python decides in the model and the loss is
         decided once, before the first epoch.
+    resume: the path of a file that the training is kept in (docs/file-format.md): it is written before the first epoch,
+        every few seconds, for a twentieth of the time at most, and when training ends, by an interrupt as well. If it
+        is there, training goes on where it stands, with the whole history, and ends with the bits that it would have
+        had without a break, killed at whatever moment: on the same machine, with native code if it began with it, and
+        where model, loss and callback draw no random numbers. More `epochs` than before train on; all else has to be as
+        it was. Epochs since the last writing are done again, and `callback` is called for them again; if it ended the
+        training, it is asked once more.
 
     Ctrl-C ends the training without an exception; the parameters are those after the last whole update.
 
@@ -233,6 +244,9 @@ def fit(
     With `live`, raises ImportError if matplotlib is missing, and OSError if the picture cannot be written, before
     any update if that can be told; the parameters are those after the last whole update. With `compiled=True`, raises
     ImportError without the extra, and TypeError or ValueError if the model, loss or optimizer cannot be compiled.
+    With `resume`, raises ValueError, before any update and leaving the file as it is, if that is damaged, foreign, from
+    a newer version, or of another training (with all that differs); TypeError if an optimizer of one's own has
+    attributes that a file cannot hold; OSError if it cannot be read or written.
     """
     if epochs < 1:
         raise ValueError(f"epochs should be 1 or more, got {epochs!r}")
@@ -261,8 +275,17 @@ def fit(
     history = History()
     start = best = parameters()
     best_loss, best_epoch = inf, -1
-    picture = None
+    picture = run = None
     try:
+        if resume is not None:
+            from .resuming import Run
+
+            run = Run(
+                resume, model, X, y, loss, optimizer, compiled,
+                lr=optimizer.lr if schedule is None else "by the schedule",
+                batch_size=batch_size, seed=seed, validation=validation, patience=patience,
+            )  # fmt: skip
+            compiled = run.compiled
         labels = _labels(model(X[0]), y, loss)
         everything = list(zip(X, y, strict=True))
         sample, obstacle = None, ""
@@ -303,8 +326,19 @@ def fit(
             told = f"compiled: {rows} operations for each sample" if native else f"not compiled, so slower: {obstacle}"
             print(told, file=sys.stderr)
         order = list(range(len(pairs)))
-        with _progress(epochs) if progress else nullcontext(lambda record: None) as show:
-            for epoch in range(epochs):
+        stopped: str | None = None
+        if run is not None:
+            start, best, stopped = run.begin(history, rng, order, schedule, epochs, native is not None)
+        for record in history.records:
+            if record["val_loss"] is not None and record["val_loss"] < best_loss:
+                best_loss, best_epoch = record["val_loss"], record["epoch"]
+        done = len(history.records)
+        if progress and done:
+            print(f"{done} epochs were done before, says {resume}", file=sys.stderr)
+        if stopped == "callback" and not (callback is not None and callback(history.records[-1])):
+            stopped = None
+        with _progress(epochs, done) if progress else nullcontext(lambda record: None) as show:
+            for epoch in range(done, epochs if stopped is None else done):
                 if schedule is not None:
                     optimizer.lr = schedule(epoch)
                 # The update that proves too large may have been the last of the epoch before.
@@ -345,11 +379,14 @@ def fit(
                 if picture is not None:
                     picture(history)
                 if callback is not None and callback(record):
-                    history.stopped = "callback"
+                    stopped = "callback"
+                elif patience is not None and epoch - best_epoch >= patience:
+                    stopped = "early"
+                if run is not None:
+                    run.keep(start, best, stopped)
+                if stopped is not None:
                     break
-                if patience is not None and epoch - best_epoch >= patience:
-                    history.stopped = "early"
-                    break
+        history.stopped = stopped or "epochs"
     except KeyboardInterrupt:
         history.stopped = "interrupted"
     except FloatingPointError:  # what the losses did before tells why
@@ -359,6 +396,10 @@ def fit(
     else:
         if patience is not None:
             restore(best)
+    finally:
+        if run is not None:
+            with suppress(KeyboardInterrupt):  # a second Ctrl-C leaves the file that is there
+                run.write()
     if picture is not None:
         with suppress(KeyboardInterrupt):  # a second Ctrl-C does without the last picture
             picture.draw(history)

@@ -625,7 +625,7 @@ def test_a_write_that_fails_leaves_the_picture_before_it(tmp_path, monkeypatch):
             assert picture.read_bytes() == b"before"
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("micrograd_like.show.output.os.fdopen", Full)
+    monkeypatch.setattr("micrograd_like.files.os.fdopen", Full)
     model = net(2, 2, 1)
     seen = []
     with pytest.raises(OSError, match="No space left on device"):

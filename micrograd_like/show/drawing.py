@@ -6,9 +6,9 @@ from pathlib import Path
 from unicodedata import category, normalize
 
 from ..engine import Value
+from ..files import replace
 from . import grids, network, scene, svg
 from .layout import lay_out
-from .output import replace
 
 DETAILS = ("auto", "values", "folded", "neurons", "layers")
 VALUES, FOLDED = 60, 150  # values, up to which a graph is drawn with all of them; a network, with sums folded

@@ -12,11 +12,11 @@ from typing import Any
 from ..byhand.catalogue import catalogue
 from ..byhand.graph import Graph
 from ..engine import Value
+from ..files import replace
 from ..ops import ATOM
 from . import javascript, network, scene, svg
 from .drawing import MOST
 from .layout import lay_out
-from .output import replace
 
 PAGE = Path(__file__).parent / "page"
 SCRIPTS = ("math.js", "graph.js", "formula.js", "training.js", "explorer.js", "trainer.js", "main.js")

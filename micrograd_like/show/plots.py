@@ -11,8 +11,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from ..files import replace
 from ..train import History, _line
-from .output import replace
 from .plane import COLOURS, Plane, margin, shade
 
 MARKERS = "osD^vPX*"  # of the classes, beside their colours
