@@ -1,4 +1,4 @@
-"""The command line: `micrograd-like lecture`, `check`, `draw` and `explore`."""
+"""The command line: `micrograd-like lecture`, `check`, `draw`, `explore`, `train` and `predict`."""
 
 import argparse
 import math
@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_check(commands)
     _add_draw(commands)
     _add_explore(commands)
+    _add_train(commands)
+    _add_predict(commands)
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -174,12 +176,101 @@ def _explore(arguments: argparse.Namespace) -> int:
         return _refuse(error)
 
 
+def _add_train(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="a network for a table of your own, a CSV file",
+        description="Train a network to predict one column of a CSV file, whose first line names the columns, from the "
+        "others; test it on rows set apart; and save it with all that `micrograd-like predict` needs. What is done "
+        "with each column is told. Ctrl-C ends the training and keeps what was learned.",
+    )
+    parser.add_argument("table", type=Path, metavar="FILE.csv", help="cells separated by commas, semicolons or tabs")
+    parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    parser.add_argument(
+        "--task", choices=("classification", "regression"), help="otherwise: text and few whole numbers are classes"
+    )
+    for option, what in (
+        ("--drop", "columns not to use"),
+        ("--keep", "columns to use although they look like identifiers"),
+        ("--text", "columns whose numbers are names of something, as postcodes"),
+    ):
+        parser.add_argument(option, nargs="+", action="extend", default=[], metavar="COLUMN", help=what)
+    parser.add_argument(
+        "--hidden",
+        type=_hidden,
+        default=[16],
+        metavar="SIZES",
+        help="units of the hidden layers, as 16,16, or none (16)",
+    )
+    parser.add_argument(
+        "--epochs", type=_count, default=100, metavar="N", help="how often to go through the rows (100)"
+    )
+    parser.add_argument("--batch", type=_count, default=32, metavar="N", help="rows for each update (32)")
+    parser.add_argument("--lr", type=_rate, default=0.02, metavar="X", help="learning rate at the start (0.02)")
+    parser.add_argument("--test", type=_share, default=0.2, metavar="X", help="share of the rows to test on (0.2)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="for all random numbers (0)")
+    parser.add_argument("--out", default="model.json", metavar="FILE", help="the model (model.json)")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there already")
+    parser.set_defaults(run=_train)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from .tabular import learn
+
+    options = ("task", "drop", "keep", "text", "hidden", "epochs", "batch", "lr", "test", "seed")
+    try:
+        out = _free(arguments)
+        finished = learn(arguments.table, arguments.target, out, **{name: getattr(arguments, name) for name in options})
+    except (ValueError, FloatingPointError) as error:
+        return _refuse(error)
+    return 0 if finished else 130
+
+
+def _add_predict(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="what a trained network says of the rows of a CSV file",
+        description="Write a line of CSV for each row: its class and the probability of that, or its number. What is "
+        "odd about the table is told on stderr.",
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL.json", help="what micrograd-like train wrote")
+    parser.add_argument("table", type=Path, metavar="FILE.csv", help="with the columns that were trained on")
+    parser.add_argument("--out", metavar="FILE", help="instead of stdout")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there already")
+    parser.set_defaults(run=_predict)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from .files import replace
+    from .table import read
+    from .tabular import load, predictions
+
+    try:
+        out = None if arguments.out is None else _free(arguments)
+        text = predictions(
+            load(arguments.model), read(arguments.table), lambda note: print(f"micrograd-like: {note}", file=sys.stderr)
+        )
+    except ValueError as error:
+        return _refuse(error)
+    if out is None:
+        print(text, end="")
+    else:
+        replace(out, text.encode())
+        print(out)
+    return 0
+
+
 def _save(picture: "Drawing | Page", arguments: argparse.Namespace) -> int:
+    print(picture.save(_free(arguments)))
+    return 0
+
+
+def _free(arguments: argparse.Namespace) -> Path:
+    """The path of --out. Raises ValueError if a file is there that is to be kept."""
     path = Path(arguments.out)
     if path.is_file() and not arguments.force:
-        return _refuse(f"{path} is there already and was kept; --force replaces it")
-    print(picture.save(path))
-    return 0
+        raise ValueError(f"{path} is there already and was kept; --force replaces it")
+    return path
 
 
 def _refuse(reason: object) -> int:
@@ -195,6 +286,9 @@ _HERE = [  # what messages of functions advise, and what that is on the command 
     (r"print_graph\(root\)", "--text"),
     (r"draw\(root\)", "micrograd-like draw"),
     (r", force=True draws it all the same", ""),
+    (r"a fraction of (\S+) of (\d+) samples", r"--test \1 of \2 rows"),
+    (r"leaves one part empty", "leaves one part empty; choose another one"),
+    (r"Try a learning rate smaller than \S+", "Try a smaller --lr"),
 ]
 
 
@@ -265,6 +359,37 @@ def _sizes(text: str) -> list[int]:
     if len(sizes) < 2 or not all(size.isdecimal() and 0 < int(size) <= 1000 for size in sizes):
         raise argparse.ArgumentTypeError(f"{text!r} is not sizes of layers, as 2-16-16-1")
     return list(map(int, sizes))
+
+
+def _hidden(text: str) -> list[int]:
+    sizes = [] if text == "none" else text.split(",")
+    if not all(size.isdecimal() and 0 < int(size) <= 1000 for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r} is not sizes of layers, as 16,16, or none")
+    return list(map(int, sizes))
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def _between(text: str, low: float, high: float, what: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not low < number < high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return number
+
+
+def _rate(text: str) -> float:
+    return _between(text, 0.0, math.inf, "a number above 0")
+
+
+def _share(text: str) -> float:
+    return _between(text, 0.0, 1.0, "a share between 0 and 1")
 
 
 def _depth(text: str) -> int:

@@ -26,16 +26,16 @@ def chain_text(depth: int) -> str:
     return "\n".join([*lines, f"Loss = (y - {f})²"])
 
 
-def read(file: BinaryIO, where: str) -> str:
-    """The text in a file. Raises ValueError if it is too long, or no text."""
-    content = file.read(4 * LONGEST + 1)  # no character takes more than 4 bytes
+def read(file: BinaryIO, where: str, longest: int = LONGEST) -> str:
+    """The text in a file. Raises ValueError if it has more than `longest` characters, or is no text."""
+    content = file.read(4 * longest + 1)  # no character takes more than 4 bytes
     try:
-        text = content.decode("utf-8-sig") if len(content) <= 4 * LONGEST else None
+        text = content.decode("utf-8-sig") if len(content) <= 4 * longest else None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{where}, line {line}: not UTF-8 text; save it as UTF-8") from None
-    if text is None or len(text) > LONGEST:
-        raise ValueError(f"{where} has more than {LONGEST} characters, which is all that is read; shorten it")
+    if text is None or len(text) > longest:
+        raise ValueError(f"{where} has more than {longest} characters, which is all that is read; shorten it")
     return text
 
 

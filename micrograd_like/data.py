@@ -1,7 +1,7 @@
 """Small data sets to train on, and what is done to data before training: splitting and standardizing."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import cos, fsum, hypot, inf, isfinite, pi, sin, sqrt
 from numbers import Real
 from operator import index
@@ -159,6 +159,14 @@ def split(
     return [X[i] for i in train], [y[i] for i in train], [X[i] for i in test], [y[i] for i in test]
 
 
+def moments(numbers: Sequence[float]) -> tuple[float, float]:
+    """The mean and the standard deviation of one or more numbers; the deviation is 0 only if they are all the same."""
+    mean = fsum(numbers) / len(numbers)
+    # The rounded mean of equal numbers may differ from them, so a deviation of 0 is not to be relied on.
+    constant = min(numbers) == max(numbers)
+    return mean, 0.0 if constant else hypot(*(x - mean for x in numbers)) / sqrt(len(numbers))
+
+
 def standardize(X_train: Any, *others: Any) -> Any:
     """Shift and scale the columns so that in X_train they have mean 0 and standard deviation 1.
 
@@ -170,13 +178,7 @@ def standardize(X_train: Any, *others: Any) -> Any:
     for i, table in enumerate(tables[1:]):
         if len(table[0]) != len(tables[0][0]):
             raise ValueError(f"others[{i}] has {len(table[0])} columns, X_train has {len(tables[0][0])}")
-    columns = []
-    for column in zip(*tables[0], strict=True):
-        mean = fsum(column) / len(column)
-        # The rounded mean of equal numbers may differ from them, so a deviation of 0 is not to be relied on.
-        constant = min(column) == max(column)
-        deviation = 0.0 if constant else hypot(*(x - mean for x in column)) / sqrt(len(column))
-        columns.append((mean, deviation))
+    columns = [moments(column) for column in zip(*tables[0], strict=True)]
     scaled = tuple(
         [
             [(x - mean) / deviation if deviation else 0.0 for x, (mean, deviation) in zip(row, columns, strict=True)]

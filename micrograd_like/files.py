@@ -7,13 +7,18 @@ from pathlib import Path
 from zlib import crc32
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it. Raises OSError, and then leaves the file that was there."""
+def check_place(path: Path) -> None:
+    """Raise OSError if no file can be at this path: a folder is there, or the folder around it is missing."""
     if path.is_dir():
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
     if not path.parent.is_dir():  # or the error would name a file that nobody has heard of
         kind, code = (NotADirectoryError, ENOTDIR) if path.parent.exists() else (FileNotFoundError, ENOENT)
         raise kind(code, os.strerror(code), str(path.parent))
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file so that nobody ever sees half of it. Raises OSError, and then leaves the file that was there."""
+    check_place(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
     try:
         with os.fdopen(handle, "wb") as file:

@@ -95,3 +95,8 @@ def cross_entropy(logits: Sequence[Any], label: Any) -> Any:
     for other in rest:
         margin = logaddexp(margin, other)
     return softplus(margin)
+
+
+def classification(classes: int) -> tuple[int, Callable[[Any, Any], Any]]:
+    """How many outputs tell so many classes apart, and their loss: one logit for two classes, else one for each."""
+    return (1, binary_cross_entropy) if classes == 2 else (classes, cross_entropy)
