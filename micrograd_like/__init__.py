@@ -13,7 +13,7 @@ Every operation of the table is a function here, of numbers and of Values alike.
 from typing import TYPE_CHECKING
 
 from . import byhand, data, losses, nn, optim, show, train
-from .engine import Value, topological
+from .engine import Value
 from .lazy import later
 from .ops import (
     DomainError,
@@ -57,6 +57,7 @@ from .ops import (
     tanh,
     where,
 )
+from .walks import topological
 
 if TYPE_CHECKING:
     from .byhand import compare, derive, diagnose, gradcheck

@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 from .byhand.comparison import Comparison, compare
 from .byhand.formula import FUNCTION_NAMES, LONGEST, FormulaError, Names, Parser, canonical, indices, parse
 from .byhand.given import gradient_by
-from .engine import Value, topological
+from .engine import Value
 from .ops import DomainError, apply
+from .walks import topological
 
 
 def chain_text(depth: int) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from .engine import Value, topological
+from .engine import Value
 from .number import around
 from .ops import Op, apply, same
 from .recording import Check, compiling, in_no_grad, part, reads, watching
 from .transforms import backward, depending_on, flatten, like, sweep
+from .walks import topological
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,14 +9,14 @@ applied from the loss back to the leaves, gives the derivative by every node. Th
 from the table in `ops`; nothing here knows any particular operation.
 """
 
-from _thread import RLock
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from . import number as numbers
 from .constant import Constant, record
 from .number import Number, around, give_operators
 from .ops import Op, number
+from .walks import reached_from, topological, walking
 
 _new = object.__new__
 
@@ -115,7 +115,7 @@ class Value(Number):
 
     def zero_grad(self) -> None:
         """Set `grad` to 0.0 on this node and on every node it was computed from."""
-        with _walking:
+        with walking:
             for node in topological(self):
                 node._grad = 0.0
 
@@ -150,7 +150,7 @@ def adjoints(
     order: what gradients go back through, operands before results; nodes in `by` that are not there pass nothing on.
     seeds: (root, seed). into_grads: put the derivatives by all nodes into `grad`, as `backward` says.
     """
-    with _walking:
+    with walking:
         # A partial may run a program that sweeps over the same nodes, as that of a checkpoint does.
         kept = [(node, getattr(node, "_flow", 0.0)) for node in (*order, *by)] if _sweeping else []
         _sweeping.append(order)
@@ -187,7 +187,7 @@ def adjoints(
                             isinstance(x, Value) and x.op and not op.passes[i] for i, x in enumerate(b)
                         ):
                             # There may be nodes that no gradient comes to; all of those so far were others.
-                            reached = _reached(order, [root for root, _ in seeds])
+                            reached = reached_from(order, [root for root, _ in seeds])
                             rest = list(steps)
                             walks.append(iter([x for x in rest if x in reached]))
                             for x in rest:
@@ -213,80 +213,6 @@ def adjoints(
                 node._flow = flow
 
 
-def _reached(order: Sequence[Value], roots: Iterable[Value]) -> set[Value]:
-    """The nodes that gradients come to: they do not pass where a partial is always 0."""
-    reached = set(roots)
-    for node in reversed(order):
-        if node.op is not None and node in reached:
-            operands = zip(node.operands, node.op.passes, strict=True)
-            reached.update(x for x, passes in operands if passes and isinstance(x, Value))
-    return reached
-
-
-def topological(*roots: Value, without: Iterable[Value] = ()) -> list[Value]:
-    """Every node the roots were computed from and the roots, once each, operands before results.
-
-    without: nodes that are left out, with what only they were computed from. The order is the same in every run: first
-    operands first. Linear in the number of edges, no recursion.
-    """
-    order: list[Value] = []
-    path: list[Value] = []  # from a root down to where the walk is
-    rest: list[tuple[tuple[Any, ...], Iterator[Any]]] = []  # of long tuples on the path: what is not looked at yet
-    seen = object()  # put on the nodes themselves: a set of them would cost more than the rest of the walk
-    with _walking:
-        for root in without:
-            root._mark = seen
-        for root in roots:
-            node: Any = root
-            while True:
-                while node is not None and node._mark is not seen:
-                    node._mark = seen
-                    path.append(node)
-                    node = node._a
-                if not path:
-                    break
-                b = path[-1]._b
-                if type(b) is tuple:
-                    if len(b) > 3:  # go on where the last look ended: there may be thousands
-                        if not rest or rest[-1][0] is not b:
-                            rest.append((b, iter(b)))
-                        b = next((x for x in rest[-1][1] if isinstance(x, Value) and x._mark is not seen), None)
-                        if b is None:
-                            rest.pop()
-                    else:
-                        b = next((x for x in b if isinstance(x, Value) and x._mark is not seen), None)
-                if b is None or type(b) is float or b._mark is seen:
-                    order.append(path.pop())
-                    node = None
-                else:
-                    node = b
-    return order
-
-
-def depends(node: Value, on: Container[Value]) -> bool:
-    """Was the node computed from one of these leaves, which are newer than any node that was found not to be?
-
-    A node that is not is marked as such, so that asking for each step of a loop is not quadratic.
-    """
-    with _walking:
-        walked: list[Value] = []
-        path = [node]
-        while path:
-            x = path.pop()
-            if x._mark is _CONSTANT:
-                continue
-            if x in on:
-                for other in walked:
-                    other._mark = None
-                return True
-            x._mark = _CONSTANT
-            walked.append(x)
-            path += (operand for operand in x.operands if isinstance(operand, Value))
-        return False
-
-
-_CONSTANT: Any = object()  # the mark of nodes that do not depend on what is differentiated by
-_walking = RLock()  # one thread at a time marks nodes and adds to gradients
 _sweeping: list[Sequence[Value]] = []  # the orders of the sweeps that run now, inside of one another
 
 

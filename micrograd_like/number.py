@@ -84,9 +84,9 @@ class Number:
     def __float__(self) -> float:
         """Its number. Raises TypeError inside of `grad` and its kin, where that would lose a derivative unnoticed."""
         if differentiated:
-            from .engine import depends
+            from .walks import depends
 
-            if depends(self, differentiated):  # type: ignore[arg-type]
+            if depends(self, differentiated):
                 raise TypeError(
                     f"{self.name or 'a Value'} = {self._data!r}, which depends on what is being differentiated by, was "
                     "to become a plain number, which would lose its derivative: use arrays with dtype=object and the "
@@ -189,7 +189,7 @@ class Number:
     def __deepcopy__(self: Any, memo: dict[int, Any]) -> Any:
         from copy import deepcopy
 
-        from .engine import topological
+        from .walks import topological
 
         def copied(x: Any) -> Any:
             return tuple(map(copied, x)) if type(x) is tuple else memo[id(x)] if isinstance(x, Number) else x
@@ -206,7 +206,7 @@ class Number:
         # an order in which each finds its operands already saved; they themselves then need no such list.
         if self.op is None or any(id(self) in saved for saved in _saved_first.get()):
             return _blank, (type(self),), self._state()
-        from .engine import topological
+        from .walks import topological
 
         ancestors = topological(self)[:-1]
         first = frozenset(map(id, ancestors))

@@ -17,9 +17,10 @@ from typing import Any
 
 from . import number
 from .constant import computed, constant
-from .engine import Value, topological
+from .engine import Value
 from .number import around
 from .ops import TABLE, DomainError, Op
+from .walks import topological
 
 Make = Callable[[Op, tuple[Any, ...], float], Any]  # of an operation and its value
 Check = Callable[..., None]  # see `_check`

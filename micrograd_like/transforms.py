@@ -21,11 +21,12 @@ from threading import Lock
 from typing import Any, Self
 
 from .constant import Constant
-from .engine import Value, adjoints, topological
+from .engine import Value, adjoints
 from .number import differentiated
 from .ops import TABLE, apply, number, same
 from .recording import Check, compiling, reads, recorded
 from .series import Made, Series, is_zero, series
+from .walks import topological
 
 Function = Callable[..., Any]
 

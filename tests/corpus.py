@@ -18,7 +18,7 @@ from itertools import chain, combinations_with_replacement, permutations
 from micrograd_like import Value
 from micrograd_like.byhand.formula import FormulaError, canonical, parse
 from micrograd_like.byhand.replay import gradients, values
-from micrograd_like.engine import topological
+from micrograd_like.walks import topological
 
 KINDS = (
     "dropped factor",

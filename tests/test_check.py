@@ -11,8 +11,8 @@ import pytest
 from micrograd_like.__main__ import main
 from micrograd_like.byhand.formula import LONGEST
 from micrograd_like.check import Network, chain_text
-from micrograd_like.engine import topological
 from micrograd_like.lecture import chain
+from micrograd_like.walks import topological
 
 PRODUCT = "x (1 - f1²) w2 (1 - f2²) 2 (f2 - y)"
 NET = """

@@ -32,7 +32,7 @@ from micrograd_like import (
     where,
 )
 from micrograd_like.constant import Constant
-from micrograd_like.engine import topological
+from micrograd_like.walks import topological
 
 # ---- gradients -----------------------------------------------------------------------------------------------------
 

@@ -16,9 +16,9 @@ from micrograd_like.byhand.formula import parse, spelled
 from micrograd_like.byhand.graph import Graph
 from micrograd_like.byhand.replay import gradients, values
 from micrograd_like.byhand.writing import PYTHON
-from micrograd_like.engine import topological
 from micrograd_like.lecture import chain
 from micrograd_like.ops import TABLE
+from micrograd_like.walks import topological
 
 FORMS = ("text", "latex", "python")
 

@@ -19,8 +19,8 @@ import pytest
 
 import micrograd_like as m
 from micrograd_like import Value, losses, nn
-from micrograd_like.engine import topological
 from micrograd_like.show import draw, draw_dot, layout
+from micrograd_like.walks import topological
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"

@@ -14,10 +14,10 @@ from test_javascript import GLIBC, bits
 from micrograd_like import Value, explore, losses, maximum, nn, ops
 from micrograd_like.byhand import diagnose
 from micrograd_like.byhand.replay import gradients, values
-from micrograd_like.engine import topological
 from micrograd_like.lecture import chain
 from micrograd_like.show.explorer import Page
 from micrograd_like.show.scene import short
+from micrograd_like.walks import topological
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -20,9 +20,9 @@ from micrograd_like import Value, data, derive, explore, maximum, nn, ops
 from micrograd_like.byhand import diagnose
 from micrograd_like.byhand.formula import FormulaError, parse
 from micrograd_like.byhand.replay import values
-from micrograd_like.engine import topological
 from micrograd_like.lecture import chain
 from micrograd_like.show import explorer, javascript, scene
+from micrograd_like.walks import topological
 
 STACK = 4_000_000  # bytes for quickjs, whose frames are large; browsers go several thousand calls deep
 

@@ -8,9 +8,10 @@ from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 
-from ..engine import Value, topological
+from ..engine import Value
 from ..ops import TABLE, DomainError, number
 from ..recording import part
+from ..walks import topological
 from .differences import Difference, difference
 from .replay import gradients, rounding
 

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from ..engine import Value, topological
+from ..engine import Value
 from ..ops import ATOM, TABLE
+from ..walks import topological
 from .formula import canonical, is_name
 from .replay import values
 

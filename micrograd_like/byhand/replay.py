@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..engine import Value, topological
+from ..engine import Value
 from ..transforms import sweep
+from ..walks import topological
 
 
 def values(loss: Value, changed: Mapping[Value, float] | None = None) -> dict[Value, float]:

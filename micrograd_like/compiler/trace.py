@@ -11,12 +11,13 @@ from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
-from ..engine import Value, topological
+from ..engine import Value
 from ..number import Number, differentiated
 from ..ops import FUNCTIONS, TABLE, Op, number
 from ..recording import in_no_grad, part
 from ..series import give_operators
 from ..transforms import flatten
+from ..walks import topological
 
 # Where a number is: the result of an operation, a Value from outside, a constant, the first argument, the second, …
 VALUE, PARAMETER, CONSTANT, ARGUMENT = range(4)

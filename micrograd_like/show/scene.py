@@ -11,8 +11,9 @@ from math import isfinite, log, log1p
 from typing import Any
 
 from ..byhand.graph import Graph
-from ..engine import Value, topological
+from ..engine import Value
 from ..ops import ATOM, Op
+from ..walks import topological
 from .measure import measured
 
 INPUT, PARAMETER, OPERATION, OUTPUT, CONSTANT = "input", "parameter", "operation", "output", "constant"
