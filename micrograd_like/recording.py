@@ -70,7 +70,7 @@ class Part:
         try:
             operands, data = computed(op, operands)
         except DomainError as error:
-            if not self.holds("anomalies") or (where := _line()) in str(error):
+            if not self.holds("anomalies") or (where := line_of_program()) in str(error):
                 raise
             raise DomainError(f"{error} ({where})") from None
         return self.recorded(op, operands, data, make)
@@ -91,7 +91,7 @@ class Part:
         if records == "later" and op is not _STOPPED:
             out = make(_STOPPED, (out,), data)
         if anomalies:
-            where = _line()
+            where = line_of_program()
             if isinstance(out, Value):
                 vars(out)["made_at"] = where
             if not isfinite(data) and not self.holds("reading") and all(isfinite(_bare(x)) for x in operands):
@@ -244,7 +244,7 @@ def _check_backward(root: Value) -> None:
 # ---- what messages are made of -------------------------------------------------------------------------------------
 
 
-def _line() -> str:
+def line_of_program() -> str:
     """The line of the program that calls this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):

@@ -90,7 +90,7 @@ def is_zero(x: Any) -> bool:
     return type(x) is float and x == 0.0
 
 
-def give_operators(cls: Any) -> None:
+def operators_by_record(cls: Any) -> None:
     """Operators that record, by the `_record` of a class of numbers."""
     for name in ("add", "sub", "mul", "truediv", "pow"):
         op = TABLE["div" if name == "truediv" else name]
@@ -104,4 +104,4 @@ def give_operators(cls: Any) -> None:
         setattr(cls, f"__{name}__", lambda a, b, compare=compare: compare(float(a), float(b)))
 
 
-give_operators(Series)
+operators_by_record(Series)

@@ -3,6 +3,7 @@
 import pytest
 
 from micrograd_like import extend, ops
+from micrograd_like.__main__ import main
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +15,24 @@ def own_rows():
         table.clear()
         table.update(before)
     extend._own.clear()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder, where the commands run."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command; returns its exit status and what it printed on stdout and on stderr."""
+
+    def run(*arguments):
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as end:  # argparse's
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run

@@ -9,32 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from micrograd_like.__main__ import main
 from micrograd_like.show import draw, layout
 
 COMMANDS = ("draw", "explore")
 DEFAULT = {"draw": "graph.svg", "explore": "explore.html"}
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """An empty folder, where the commands run."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command; returns its exit status and what it printed on stdout and on stderr."""
-
-    def run(*arguments):
-        try:
-            status = main(list(arguments))
-        except SystemExit as end:  # argparse's
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return run
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def refused(result, text=None):

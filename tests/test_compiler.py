@@ -893,7 +893,7 @@ def test_threads_get_their_own_results():
 )
 def test_what_asks_for_a_number_is_told(f):
     with pytest.raises(
-        TraceError, match=r"test_compiler.py, line \d+ .*not known while the function is compiled.*where"
+        TraceError, match=r"test_compiler.py, line \d+: .*not known while the function is compiled.*where"
     ):
         compile(f)(1.0)
 
@@ -912,10 +912,9 @@ def test_what_asks_for_a_number_is_told(f):
 def test_numbers_of_values_from_outside_are_not_asked_for_either(f):
     w = Value(2.0, name="w")
     with pytest.raises(
-        TraceError, match=r"test_compiler.py, line \d+ .*the number of w while.*later it may be another"
+        TraceError, match=r"test_compiler.py, line \d+: .*the number of w while.*later it may be another"
     ):
         compile(lambda x: f(w, x))(1.0)
-    assert f(w, 1.0) == 1.0 or f(w, 1.0) == 2.0 or f(w, 1.0).data == 2.0
 
 
 @pytest.mark.parametrize(

@@ -12,31 +12,12 @@ from statistics import fmean
 import pytest
 
 from micrograd_like import data, losses, nn, tabular, train
-from micrograd_like.__main__ import main
 from micrograd_like.table import Categories, Numbers, encode, read, understand
 
 IRIS = Path(data.__file__).parent / "datasets" / "iris.csv"
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """An empty folder, where the commands run."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command; returns its exit status and what it printed on stdout and on stderr."""
-
-    def run(*arguments):
-        try:
-            status = main([str(argument) for argument in arguments])
-        except SystemExit as end:  # argparse's
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return run
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def written(text, name="t.csv"):

@@ -142,7 +142,7 @@ class Own(optim.SGD):
 @pytest.mark.parametrize(
     ("model", "optimizer", "message"),
     [
-        (Branching, optim.SGD, r"test_training.py, line \d+ .*asks for a number that is not known"),
+        (Branching, optim.SGD, r"test_training.py, line \d+: .*asks for a number that is not known"),
         (Noisy, optim.SGD, r"another one each time it is called \(random numbers\?\)"),
         (Unused, optim.SGD, "the optimizer has parameters that the model does not use"),
         (Unused, Own, "an optimizer other than SGD itself, as Own, is not compiled"),

@@ -38,13 +38,14 @@ class Access:
 class Statement:
     """One operation in its loops. path: the loops around it, from the outside, of which the first is the chunk."""
 
-    __slots__ = ("active", "adjoint", "base", "op", "path", "reads", "steps", "stored")
+    __slots__ = ("active", "adjoint", "base", "needs", "op", "path", "reads", "steps", "stored")
 
     def __init__(self, op: Op, active: tuple[bool, ...], base: int, steps: tuple[int, ...], path: "tuple[Loop, ...]"):
         self.op, self.active, self.base, self.steps, self.path = op, active, base, steps, path
         self.reads: list[Access] = []
         self.stored = ""  # in memory: "" never, "last" after the last turn, "always"
         self.adjoint = ""  # the same, of its derivative
+        self.needs: tuple[list[int], bool] = ([], False)  # which operands its partials read, and do they the result?
 
     @property
     def place(self) -> Access:
@@ -183,7 +184,7 @@ class Nest:
                         values[n] = 1
                         adjoints[n] |= active
             if gradient and any(statement.active):
-                operands, out = self.needs(statement)
+                statement.needs = operands, out = self._needs(statement)
                 for i in operands:
                     read = statement.reads[i]
                     if read.space == VALUE:
@@ -204,7 +205,7 @@ class Nest:
         op = statement.op
         return op.written if not self.strict and op.name in {"tanh", "sigmoid"} else op.partials
 
-    def needs(self, statement: Statement) -> tuple[list[int], bool]:
+    def _needs(self, statement: Statement) -> tuple[list[int], bool]:
         """Which operands its partials read, and do they read the result?"""
         used: set[int] = set()
         count = len(statement.reads)

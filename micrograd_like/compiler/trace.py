@@ -4,18 +4,15 @@ The function is called once, with `Traced` in the place of the numbers. They rec
 number, so that nothing can be decided by one without being told.
 """
 
-import linecache
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, partialmethod
-from pathlib import Path
 from typing import Any
 
 from ..engine import Value
 from ..number import Number, differentiated
 from ..ops import FUNCTIONS, TABLE, Op, number
-from ..recording import in_no_grad, part
-from ..series import give_operators
+from ..recording import in_no_grad, line_of_program, part
+from ..series import operators_by_record
 from ..transforms import flatten
 from ..walks import topological
 
@@ -68,7 +65,7 @@ class Traced(Value):
 
     def _unknown(self) -> Any:
         raise TraceError(
-            f"{_line()}: this asks for a number that is not known while the function is compiled. Use "
+            f"{line_of_program()}: this asks for a number that is not known while the function is compiled. Use "
             "where(x > 0, a, b) for a branch, maximum and minimum for max and min; what is to be decided before is no "
             "argument, but fixed outside of the function"
         )
@@ -77,17 +74,6 @@ class Traced(Value):
 
     def __repr__(self) -> str:
         return f"Traced({self.name or self._op or 'argument'})"
-
-
-def _line() -> str:
-    """The line of the program that is being traced."""
-    frame = sys._getframe(1)
-    here = str(Path(__file__).parent.parent)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(here):
-        frame = frame.f_back
-    name, line = frame.f_code.co_filename, frame.f_lineno
-    text = linecache.getline(name, line).strip()
-    return f"{Path(name).name}, line {line}" + (f" ({text})" if text else "")
 
 
 class _Recorders(dict[Op, Callable[..., Any]]):
@@ -102,7 +88,7 @@ def calculate(cls: Any, refuse: Callable[[Any], Any]) -> None:
     Comparisons, which eager code decides at once, are numbers, 1 or 0, as the condition of `where`. refuse: called
     where Python would decide by a number; raises.
     """
-    give_operators(cls)
+    operators_by_record(cls)
     cls.__gt__ = lambda a, b: cls._record(TABLE["greater"], (a, b))
     cls.__lt__ = lambda a, b: cls._record(TABLE["greater"], (b, a))
     cls.__ge__ = lambda a, b: cls._record(TABLE["greater_equal"], (a, b))
@@ -168,8 +154,9 @@ def _refuse(value: Value) -> None:
     if isinstance(value, Traced):
         value._unknown()
     raise TraceError(
-        f"{_line()}: this asks for the number of {value.name or 'a Value'} while the function is compiled; later it may"
-        " be another one. Use the Value itself, where(w > 0, a, b) for a branch, stop_gradient(w) for a constant"
+        f"{line_of_program()}: this asks for the number of {value.name or 'a Value'} while the function is compiled; "
+        "later it may be another one. Use the Value itself, where(w > 0, a, b) for a branch, stop_gradient(w) for a "
+        "constant"
     )
 
 

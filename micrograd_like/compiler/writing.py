@@ -284,7 +284,7 @@ class Writer:
             gradient = self.plus(gradient, self.load(statement.place, path, adjoint=True))
         if gradient is None:
             return
-        needed, with_out = self.nest.needs(statement)
+        needed, with_out = statement.needs
         unused = Native(self.code, ["poison"])
         operands: list[Any] = []
         for i, read in enumerate(statement.reads):
@@ -332,8 +332,6 @@ class Writer:
         sums = self.sums[loop]
         key = (access.key, access.how)
         if key not in sums:
-            if self.heads[loop] is None:
-                raise AssertionError
             single = not isinstance(self.turns[loop], str)
             if single:
                 sums[key] = [access, None, value]
