@@ -181,7 +181,7 @@ class Sample:
         self.program, again = (self._traced(sample, pair) for _ in range(2))
         if not self.program.is_like(again):
             raise ValueError("the model or the loss is another one each time it is called (random numbers?)")
-        self._evaluating: Any = None  # the code without the gradient, and the samples it was last used for
+        self._evaluating: Evaluation | None = None  # of the samples that `outputs` was last asked for
 
     def _traced(self, sample: Callable[..., Any], pair: tuple[Any, Any]) -> Program:
         trace = Trace()
@@ -189,21 +189,9 @@ class Sample:
 
     def outputs(self, pairs: Sequence[Any]) -> tuple[list[Any], list[float]]:
         """What the model gives for samples with the parameters it has now, and the losses. Not defined is nan."""
-        if self._evaluating is None or self._evaluating[0] is not pairs:
-            lanes = lanes_for(len(pairs))
-            kernel = Kernel(self.program, self.sizes, (0, 1), [], lanes=lanes, strict=False, each=True)
-            self._evaluating = pairs, kernel, self.sources(pairs)
-        _, kernel, sources = self._evaluating
-        workspace = kernel.workspace()
-        parameters = array("d", [p._data for p in self.program.parameters])
-        outs = array("d", bytes(8 * self.program.outs * len(pairs)))
-        for i, source in enumerate(sources):
-            workspace.table[kernel.slot("raw", ARGUMENT + i)] = _address(source)
-        workspace.table[kernel.slot("x", PARAMETER)] = _address(parameters)
-        workspace.table[kernel.slot("out")] = _address(outs)
-        kernel.run(workspace.address, len(pairs), 1.0)
-        kernel.release(workspace)
-        return self.results(outs.tolist())
+        if self._evaluating is None or self._evaluating.pairs is not pairs:
+            self._evaluating = Evaluation(self, pairs)
+        return self.results(self._evaluating.run().tolist())
 
     def sources(self, pairs: Sequence[Any]) -> list[Any]:
         """The inputs of all samples in a row, and the targets."""
@@ -237,6 +225,31 @@ class Sample:
             return [self._outputs([x]) for x in outs[::2]], outs[1::2]
         rows = range(0, len(outs), width)
         return [self._outputs(outs[i : i + width - 1]) for i in rows], outs[width - 1 :: width]
+
+
+class Evaluation:
+    """What a model gives for these samples, and the losses, compiled."""
+
+    def __init__(self, sample: Sample, pairs: Sequence[Any]):
+        self.pairs, self._parameters = pairs, sample.program.parameters
+        self._kernel = Kernel(
+            sample.program, sample.sizes, (0, 1), [], lanes=lanes_for(len(pairs)), strict=False, each=True
+        )
+        self._sources = sample.sources(pairs)
+        self._outs = sample.program.outs * len(pairs)
+
+    def run(self) -> "array[float]":
+        """With the parameters that the model has now: for each sample all outputs, then the loss. Not defined is nan."""
+        kernel, workspace = self._kernel, self._kernel.workspace()
+        parameters = array("d", [p._data for p in self._parameters])
+        outs = array("d", bytes(8 * self._outs))
+        for i, source in enumerate(self._sources):
+            workspace.table[kernel.slot("raw", ARGUMENT + i)] = _address(source)
+        workspace.table[kernel.slot("x", PARAMETER)] = _address(parameters)
+        workspace.table[kernel.slot("out")] = _address(outs)
+        kernel.run(workspace.address, len(self.pairs), 1.0)
+        kernel.release(workspace)
+        return outs
 
 
 class Epochs:
@@ -278,14 +291,13 @@ class Epochs:
         scratch = [array("d", bytes(8 * self.size * count)) for count in self._sizes]
         count = len(program.parameters)
         self._parameters, self._gradient, self._momenta, self._rates = (array("d", bytes(8 * count)) for _ in range(4))
-        self._outs = array("d", bytes(8 * program.outs * (len(self._sources[0]) // self._sizes[0])))
+        self._outs = array("d")
         self._workspace = kernel.workspace()
         table = self._workspace.table
         for i, room in enumerate(scratch):
             table[kernel.slot("raw", ARGUMENT + i)] = _address(room)
         table[kernel.slot("x", PARAMETER)] = _address(self._parameters)
         table[kernel.slot("gradient", PARAMETER)] = _address(self._gradient)
-        table[kernel.slot("out")] = _address(self._outs)
         self._sources_table = (ctypes.c_void_p * 2)(*map(_address, self._sources))
         self._kept = scratch
 
@@ -304,10 +316,17 @@ class Epochs:
         )
 
     def run(self, order: Sequence[int]) -> tuple[list[Any], list[float]]:
-        """One epoch over the samples in this order, with the settings that the optimizer has now.
+        """Go through the samples in this order, with the settings that the optimizer has now.
 
         Returns what the model gave for each, and the losses, each before the update of its batch. Raises ValueError
         if a loss or a gradient is not finite.
+        """
+        return self.sample.results(self.numbers(order).tolist())
+
+    def numbers(self, order: Sequence[int]) -> "array[float]":
+        """The same as `run`, as numbers in a row: for each sample all outputs, then the loss.
+
+        The order may go through the samples any number of times; batches are cut from it as it is.
         """
         optimizer, parameters = self._optimizer, self.program.parameters
         self._parameters[:] = array("d", [p._data for p in parameters])
@@ -316,6 +335,9 @@ class Epochs:
             self._rates[place] = optimizer.lr
         which = array("q", order)
         n = len(which)
+        if len(self._outs) < n * self.program.outs:
+            self._outs = array("d", bytes(8 * n * self.program.outs))
+            self._workspace.table[self._kernel.slot("out")] = _address(self._outs)
         done = self._run(
             self._workspace.address, _address(which), n, self.size, ctypes.addressof(self._sources_table),
             _address(self._rates), _address(self._momenta), optimizer.momentum, optimizer.weight_decay,
@@ -323,7 +345,7 @@ class Epochs:
         for p, data, slope in zip(parameters, self._parameters, self._gradient, strict=True):
             p._data, p._grad = data, slope
         optimizer._buffers = [self._momenta[place] for place in self._places]
-        outs = self._outs[: n * self.program.outs].tolist()
+        outs = self._outs[: n * self.program.outs]
         if done < -(-n // self.size):
             width = self.program.outs
             total = sum(outs[width - 1 : (done + 1) * self.size * width : width])
@@ -331,7 +353,7 @@ class Epochs:
                 raise ValueError(f"the training loss became {total}")
             p = next(p for p in parameters if not isfinite(p._grad))
             raise ValueError(f"the gradient of {p.name or 'a parameter'} is {p._grad}; nothing was updated")
-        return self.sample.results(outs)
+        return outs
 
 
 def _address(numbers: Any) -> int:
