@@ -17,9 +17,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from .files import replace, tidy
+from .files import tidy
 from .nn import MLP
-from .saving import TRAINING, VERSION, damaged, read
+from .saving import TRAINING, damaged, read, write
 
 PAUSE, PAUSE_PER_SECOND = 3.0, 20.0  # seconds: writing takes a twentieth of the time at most
 _STOPPED = (None, "early", "callback")
@@ -65,10 +65,7 @@ class Run:
             self.compiled = self._found["compiled"]
 
     def _read(self) -> State:
-        content = read(self.path, TRAINING, {"sha256", "run"})
-        found = content["run"]
-        if content["sha256"] != sha256(json.dumps(found).encode()).hexdigest():
-            damaged(self.path, "its checksum is not that of its content")
+        found = read(self.path, TRAINING, {"run"})["run"]
         keys = {"settings", "compiled", "stopped", "records", *_NUMBERS, "optimizer", "random", "order"}
         if not isinstance(found, dict) or found.keys() != keys or not isinstance(found["settings"], dict):
             damaged(self.path, f"run should have {', '.join(sorted(keys))}")
@@ -156,9 +153,7 @@ class Run:
             "records": [{key: record[key] for key in _RECORD} for record in records],
             "settings": self._settings,
         }
-        text = json.dumps(_plain(run, "run"))
-        head = {"format": TRAINING, "version": VERSION, "sha256": sha256(text.encode()).hexdigest()}
-        replace(self.path, f'{json.dumps(head)[:-1]},\n"run": {text}}}\n'.encode())
+        write(self.path, TRAINING, {"run": _plain(run, "run")}, indent=None)
         self._snapshot = None
         now = perf_counter()
         self._due = now + max(PAUSE, PAUSE_PER_SECOND * (now - began))

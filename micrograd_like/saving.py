@@ -15,6 +15,7 @@ True
 import json
 from collections import Counter
 from collections.abc import Iterable
+from hashlib import sha256
 from itertools import pairwise
 from math import isfinite
 from os import PathLike
@@ -27,8 +28,12 @@ from .nn import MLP
 from .ops import FUNCTIONS
 
 VERSION = 1  # of the format; what reads an older one is to be kept when this grows
-MODEL, TRAINING = "micrograd_like model", "micrograd_like training"
-_USE = {MODEL: "a model, for load(path)", TRAINING: "the state of a training, for fit(..., resume=path)"}
+MODEL, TRAINING, TABLE = "micrograd_like model", "micrograd_like training", "micrograd_like table model"
+_USE = {
+    MODEL: "a model, for load(path)",
+    TRAINING: "the state of a training, for fit(..., resume=path)",
+    TABLE: "a model of a table, for micrograd-like predict",
+}
 MOST = 2**30  # bytes: what is longer is no file of ours, and is not read into memory
 
 
@@ -47,14 +52,15 @@ def save(model: Any, path: str | PathLike[str]) -> Path:
             raise ValueError(
                 f"{name} is {parameter.data}, and a file holds finite numbers: train again with a smaller learning rate"
             )
-    content = {
-        "format": MODEL,
-        "version": VERSION,
-        "model": _described(model, parameters),
-        "parameters": {name: parameter.data for name, parameter in parameters.items()},
-    }
     path = Path(path)
-    replace(path, f"{json.dumps(content, indent=1)}\n".encode())
+    write(
+        path,
+        MODEL,
+        {
+            "model": _described(model, parameters),
+            "parameters": {name: parameter.data for name, parameter in parameters.items()},
+        },
+    )
     return path
 
 
@@ -178,8 +184,19 @@ def _some(names: list[str]) -> str:
 # ---- what all files have in common ---------------------------------------------------------------------
 
 
+def write(path: Path, kind: str, content: dict[str, Any], indent: int | None = 1) -> None:
+    """Write the content, of finite numbers, as a file of this kind, as a whole or not at all. Raises OSError."""
+    whole = {"format": kind, "version": VERSION, "sha256": checksum(content), **content}
+    replace(path, f"{json.dumps(whole, ensure_ascii=False, allow_nan=False, indent=indent)}\n".encode())
+
+
+def checksum(content: dict[str, Any]) -> str:
+    """Of all that is in a file beside format, version and checksum."""
+    return sha256(json.dumps(content).encode()).hexdigest()
+
+
 def read(path: Path, kind: str, keys: set[str]) -> dict[str, Any]:
-    """The content of a file of this kind, MODEL or TRAINING, with these keys beside its format and version.
+    """The content of a file of this kind, MODEL, TRAINING or TABLE: these keys and their values.
 
     Raises ValueError if it is something else, OSError if it cannot be read.
     """
@@ -193,7 +210,7 @@ def read(path: Path, kind: str, keys: set[str]) -> dict[str, Any]:
         content = json.loads(raw.decode(), parse_constant=_no_number, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         damaged(path, str(error), error)
-    if not isinstance(content, dict) or content.get("format") not in (MODEL, TRAINING):
+    if not isinstance(content, dict) or content.get("format") not in [*_USE]:
         damaged(path, f'it does not say "format": "{kind}"')
     if content["format"] != kind:
         raise ValueError(f"{path} holds {_USE[content['format']]}; expected was {_USE[kind]}")
@@ -204,12 +221,15 @@ def read(path: Path, kind: str, keys: set[str]) -> dict[str, Any]:
         raise ValueError(
             f"{path} has version {version} of the format, and this micrograd_like reads {VERSION}: install a newer one"
         )
-    if content.keys() != keys | {"format", "version"}:
-        odd = sorted(content.keys() ^ (keys | {"format", "version"}))
+    found = {key: content[key] for key in content if key not in ("format", "version", "sha256")}
+    odd = sorted(found.keys() ^ keys)
+    if odd:
         damaged(
-            path, "; ".join(f"{key:.60} {'does not belong there' if key in content else 'is missing'}" for key in odd)
+            path, "; ".join(f"{key:.60} {'does not belong there' if key in found else 'is missing'}" for key in odd)
         )
-    return content
+    if "sha256" in content and content["sha256"] != checksum(found):
+        damaged(path, "its checksum is not that of its content, which was changed after it was written")
+    return found
 
 
 def damaged(path: Path, what: str, error: BaseException | None = None) -> NoReturn:

@@ -4,7 +4,6 @@ What `micrograd-like train` and `micrograd-like predict` do.
 """
 
 import csv
-import json
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -16,13 +15,13 @@ from typing import Any
 
 from . import train
 from .data import moments, split
-from .files import check_place, replace
+from .files import check_place
 from .losses import classification, squared_error
 from .nn import MLP, xavier
 from .optim import SGD, cosine
+from .saving import TABLE, damaged, read as read_file, write
 from .table import Categories, Column, Numbers, Table, encode, is_numbers, listed, read, understand
 
-KIND, VERSION = "micrograd-like table model", 1
 FEW = 10  # different whole numbers are classes, more are quantities
 CLASSES = 100  # that are told apart
 SHOWN = 20  # classes in a table of confusions
@@ -255,30 +254,25 @@ def predictions(model: Model, table: Table, tell: Callable[[str], None]) -> str:
 def save(model: Model, path: Path) -> None:
     """Write the model as JSON, as a whole or not at all. Raises OSError."""
     content = {
-        "kind": KIND,
-        "version": VERSION,
         "target": asdict(model.target),
         "columns": [asdict(column) for column in model.columns],
         "ignored": model.ignored,
         "sizes": model.network.sizes,
         "parameters": [p.data for p in model.network.parameters()],
     }
-    replace(path, (json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode())
+    write(path, TABLE, content)
 
 
 def load(path: Path) -> Model:
     """The model that `save` wrote. Raises ValueError for any other file, OSError if it cannot be read."""
+    content = read_file(path, TABLE, {"target", "columns", "ignored", "sizes", "parameters"})
     try:
-        return _model(json.loads(path.read_bytes()))
-    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no model that micrograd-like train wrote: {error!r:.200}") from None
+        return _model(content)
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        damaged(path, f"{error!r:.200}", error)
 
 
 def _model(content: Any) -> Model:
-    if content["kind"] != KIND:
-        raise ValueError(f"its kind is {content['kind']!r}, not {KIND!r}")
-    if content["version"] != VERSION:
-        raise ValueError(f"its version is {content['version']!r}, and {VERSION} is read")
     columns: list[Column] = [
         Categories(**column) if "categories" in column else Numbers(**column) for column in content["columns"]
     ]

@@ -265,6 +265,20 @@ def test_bad_models(which, tmp_path):
     assert numbers(model) == before
 
 
+def test_a_digit_that_was_changed_is_noticed(tmp_path):
+    path = save(net(2, 3, 1), tmp_path / "model.json")
+    text = path.read_text()
+    digits = [i for i, c in enumerate(text) if c in "123456789" and i > text.index('"parameters"')]
+    for i in digits[::5]:
+        path.write_text(f"{text[:i]}{int(text[i]) % 9 + 1}{text[i + 1 :]}")
+        with pytest.raises(
+            ValueError, match=r"its checksum is not that of its content, which was changed after it was"
+        ):
+            load(path)
+    path.write_text("".join(line for line in text.splitlines(keepends=True) if "sha256" not in line))
+    assert numbers(load(path)) == numbers(net(2, 3, 1))  # from a program that does not write one
+
+
 def test_that_table_can_fail(tmp_path):
     (tmp_path / "a").write_text(changed(parameters={**GOOD["parameters"], "layers.0.neurons.0.b": 3}), encoding="utf-8")
     assert [p.data for p in load(tmp_path / "a").parameters()] == [0.5, 3.0]
@@ -687,7 +701,7 @@ def forged(content, change):
     """The file with something else in it, and the right checksum."""
     file = json.loads(content)
     change(file["run"])
-    file["sha256"] = hashlib.sha256(json.dumps(file["run"]).encode()).hexdigest()
+    file["sha256"] = hashlib.sha256(json.dumps({"run": file["run"]}).encode()).hexdigest()
     return json.dumps(file)
 
 
@@ -708,7 +722,7 @@ BAD_RUNS = {
     "newer": (lambda content: content.replace('"version": 1', '"version": 7'), "PATH has version 7 of"),
     "one digit": (lambda content: re.sub(r'("loss": 0\.\d*)\d', r"\g<1>x", content, count=1).replace("x", ""),
                   DAMAGED + "its checksum is not that of its content"),
-    "no sum": (lambda content: content.replace('"sha256"', '"md5"', 1), DAMAGED + "md5 does not belong there; sha"),
+    "no sum": (lambda content: content.replace('"sha256"', '"md5"', 1), DAMAGED + "md5 does not belong there"),
     "nan": (lambda content: content.replace('"lr": 0.1', '"lr": NaN', 1), DAMAGED + "NaN stands where a number"),
     **{
         name: (lambda content, change=change: forged(content, change), DAMAGED + message)

@@ -11,7 +11,7 @@ from statistics import fmean
 
 import pytest
 
-from micrograd_like import data, losses, nn, tabular, train
+from micrograd_like import data, losses, nn, save, tabular, train
 from micrograd_like.table import Categories, Numbers, encode, read, understand
 
 IRIS = Path(data.__file__).parent / "datasets" / "iris.csv"
@@ -382,7 +382,7 @@ def test_tables_that_do_not_fit(content, text, model, run):
 def test_the_file_is_the_model(model):
     """It is what predicts: the same numbers from the file's own, by hand."""
     content = json.loads(Path("model.json").read_text())
-    assert (content["kind"], content["version"]) == ("micrograd-like table model", 1)
+    assert (content["format"], content["version"]) == ("micrograd_like table model", 1)
     table = read(Path("t.csv"))
     *w, b = content["parameters"]
     by_hand = [sum(wi * xi for wi, xi in zip(w, x, strict=True)) + b for x in encode(model.columns, table)]
@@ -395,8 +395,9 @@ def test_the_file_is_the_model(model):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"kind": "poem"}, "ValueError(\"its kind is 'poem', not 'micrograd-like table model'\")"),
-        ({"version": 2}, "ValueError('its version is 2, and 1 is read')"),
+        ({"format": "poem"}, 'it does not say "format": "micrograd_like table model"'),
+        ({"more": 2}, "more does not belong there"),
+        ({"sha256": "0"}, "its checksum is not that of its content"),
         ({"parameters": [1.0]}, "ValueError('zip() argument 2 is shorter than argument 1')"),
         ({"parameters": ["a"] * 6}, ""),
         ({"sizes": [5, 1]}, ""),
@@ -410,10 +411,25 @@ def test_the_file_is_the_model(model):
     ],
 )
 def test_files_that_are_no_models(change, text, model, run):
-    written(json.dumps({**json.loads(Path("model.json").read_text()), **change}), "m.json")
+    content = json.loads(Path("model.json").read_text())
+    del content["sha256"]
+    written(json.dumps({**content, **change}), "m.json")
     status, out, err = run("predict", "m.json", "t.csv")
     assert (status, out) == (2, "") and text in err and err.count("\n") == 1
-    assert err.startswith("micrograd-like: m.json is no model that micrograd-like train wrote: ")
+    assert err.startswith("micrograd-like: m.json is damaged, or no file of micrograd_like: ")
+
+
+def test_files_of_another_kind_or_version(model, folder, run):
+    content = json.loads(Path("model.json").read_text())
+    written(json.dumps({**content, "version": 2}), "m.json")
+    assert run("predict", "m.json", "t.csv")[2] == (
+        "micrograd-like: m.json has version 2 of the format, and this micrograd_like reads 1: install a newer one\n"
+    )
+    save(nn.MLP(1, [1]), "m.json")
+    assert run("predict", "m.json", "t.csv")[2] == (
+        "micrograd-like: m.json holds a model, for load(path); expected was a model of a table, for micrograd-like "
+        "predict\n"
+    )
 
 
 @pytest.mark.parametrize("content", ["", "[]", "3", "null", "[" * 10**5, b"\xff\xfe", "x,y\n1,2\n"])
@@ -422,7 +438,7 @@ def test_files_that_are_something_else(content, run):
     written(content, "m.json")
     status, out, err = run("predict", "m.json", "t.csv")
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith("micrograd-like: m.json is no model that micrograd-like train wrote: ")
+    assert err.startswith("micrograd-like: m.json is damaged, or no file of micrograd_like: ")
 
 
 # ---- the parts they are made of ----------------------------------------------------------------------------
