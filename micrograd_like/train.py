@@ -12,8 +12,8 @@
 
 import random
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from math import exp, fsum, inf, isfinite, nan
 from os import PathLike
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from .data import rows, samples, split
 from .losses import squared_error
 from .optim import SGD
+from .progress import progress as told_progress
 from .recording import no_grad
 
 Record = dict[str, Any]  # what is known of one epoch; the keys are the attributes of History
@@ -66,30 +67,8 @@ def _line(record: Record) -> str:
     return f"epoch {record['epoch']}, {_text(record, 'lr', 'loss', 'accuracy', 'val_loss', 'val_accuracy')}"
 
 
-@contextmanager
-def _progress(epochs: int, done: int) -> Iterator[Callable[[Record], None]]:
-    """The function that shows a record: on a bar in a terminal if rich is there, else in ten lines.
-
-    done: how many of the epochs there were before.
-    """
-    if sys.stderr.isatty():
-        try:
-            from rich.console import Console
-            from rich.progress import Progress
-        except ImportError:
-            print("pip install 'micrograd_like[train]' brings a progress bar", file=sys.stderr)
-        else:
-            with Progress(console=Console(stderr=True)) as bar:
-                task = bar.add_task("", total=epochs, completed=done)
-                yield lambda record: bar.update(task, advance=1, description=_text(record, "loss", "accuracy"))
-            return
-
-    def show(record: Record) -> None:
-        epoch = record["epoch"]
-        if (epoch + 1) * 10 // epochs > epoch * 10 // epochs:
-            print(_line(record), file=sys.stderr, flush=True)
-
-    yield show
+def _short(record: Record) -> str:
+    return _text(record, "loss", "accuracy")
 
 
 def predict(outputs: Any, labels: tuple[int, int] = (0, 1)) -> int:
@@ -366,7 +345,8 @@ def fit(
             print(f"{done} epochs were done before, says {resume}", file=sys.stderr)
         if stopped == "callback" and not (callback is not None and callback(history.records[-1])):
             stopped = None
-        with _progress(epochs, done) if progress else nullcontext(lambda record: None) as show:
+        bar = told_progress(epochs, done, _short, _line) if progress else nullcontext(lambda record: None)
+        with bar as show:
             for epoch in range(done, epochs if stopped is None else done):
                 if schedule is not None:
                     optimizer.lr = schedule(epoch)
