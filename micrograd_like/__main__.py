@@ -1,4 +1,4 @@
-"""The command line: `micrograd-like lecture`, `check`, `draw`, `explore`, `train` and `predict`."""
+"""The command line: `micrograd-like lecture`, `check`, `draw`, `explore`, `study`, `train` and `predict`."""
 
 import argparse
 import math
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_check(commands)
     _add_draw(commands)
     _add_explore(commands)
+    _add_study(commands)
     _add_train(commands)
     _add_predict(commands)
 
@@ -176,6 +177,50 @@ def _explore(arguments: argparse.Namespace) -> int:
         return _refuse(error)
 
 
+def _add_study(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "study",
+        help="what the lecture says about learning, as experiments: many runs, counted and drawn",
+        description="Do one study, in a minute or two, or go on with one that was interrupted. The exit status is 0 "
+        "if all that it claims holds, 1 if not. It needs the extra [study]; with [jit] it is many times faster.",
+    )
+    studies = parser.add_subparsers(dest="study", required=True, metavar="NAME")
+    for name, what in _STUDIES.items():
+        one = studies.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        one.add_argument("--full", action="store_true", help="the real thing: many more runs, which take much longer")
+        one.add_argument("--seed", type=int, default=0, metavar="N", help="for all random numbers (0)")
+        one.add_argument("--jobs", type=_count, metavar="N", help="processes at a time (all cores)")
+        one.add_argument("--out", default="studies", metavar="DIR", help="folder for the results (studies)")
+        one.add_argument("--force", action="store_true", help="begin anew, and replace files that are there already")
+        one.set_defaults(run=_study, options=())
+        if name == "capacity":
+            one.add_argument("--noise", type=_share, default=0.2, metavar="X", help="share of wrong labels (0.2)")
+            one.set_defaults(options=("noise",))
+
+
+_STUDIES = {
+    "optima": "local optima: SGD ends in different minima, and not all of them are the best",
+    "width": "larger is easier: how often training succeeds, by the number of hidden units",
+    "capacity": "overcapacity: what a network learns and what it only remembers, by its size and that of the data",
+    "depth": "depth: how δ shrinks or grows on its way back, and the product of (1 - f²) w",
+}
+
+
+def _study(arguments: argparse.Namespace) -> int:
+    from .studies import study
+
+    options = {name: getattr(arguments, name) for name in ("full", "seed", "jobs", "force", *arguments.options)}
+    try:
+        finished = study(arguments.study, arguments.out, **options)
+    except (ValueError, ImportError) as error:
+        return _refuse(error)
+    except KeyboardInterrupt:
+        print("micrograd-like: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    print(finished)
+    return 0 if finished.holds else 1
+
+
 def _add_train(commands: Commands) -> None:
     parser = commands.add_parser(
         "train",
@@ -286,6 +331,7 @@ _HERE = [  # what messages of functions advise, and what that is on the command 
     (r"print_graph\(root\)", "--text"),
     (r"draw\(root\)", "micrograd-like draw"),
     (r", force=True draws it all the same", ""),
+    (r"\bforce=True", "--force"),
     (r"a fraction of (\S+) of (\d+) samples", r"--test \1 of \2 rows"),
     (r"leaves one part empty", "leaves one part empty; choose another one"),
     (r"Try a learning rate smaller than \S+", "Try a smaller --lr"),

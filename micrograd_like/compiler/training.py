@@ -3,6 +3,7 @@
 import ctypes
 from array import array
 from collections.abc import Callable, Sequence
+from itertools import chain
 from math import isfinite
 from typing import Any
 
@@ -195,9 +196,10 @@ class Sample:
 
     def sources(self, pairs: Sequence[Any]) -> list[Any]:
         """The inputs of all samples in a row, and the targets."""
-        if any(shape(x) != shape(first) for pair in pairs for x, first in zip(pair, pairs[0], strict=True)):
-            raise ValueError("samples differ in the shapes of their inputs or targets")
-        return [array("d", [float(x) for pair in pairs for x in flatten(pair[i], "a sample")[0]]) for i in (0, 1)]
+        found = [array("d", _numbers(column)) for column in zip(*pairs, strict=True)]
+        if [len(numbers) for numbers in found] != [size * len(pairs) for size in self.sizes]:
+            raise ValueError("the samples have another shape than the one that was compiled")
+        return found
 
     def check(self, pairs: Sequence[Any], outputs: list[Any], losses: list[float]) -> None:
         """Raise ValueError if what `outputs` gave for these samples is not what Python gives.
@@ -227,19 +229,40 @@ class Sample:
         return [self._outputs(outs[i : i + width - 1]) for i in rows], outs[width - 1 :: width]
 
 
-class Evaluation:
-    """What a model gives for these samples, and the losses, compiled."""
+def _numbers(column: Sequence[Any]) -> list[float]:
+    """All numbers of these inputs or targets in a row. Raises ValueError if they differ in shape."""
+    first = column[0]
+    if all(type(x) is list and len(x) == len(first) for x in column):
+        numbers = list(chain.from_iterable(column))
+        if set(map(type, numbers)) <= {float, int}:  # what most samples are, and is read at once
+            return numbers
+    if any(shape(x) != shape(first) for x in column):
+        raise ValueError("samples differ in the shapes of their inputs or targets")
+    return [float(x) for item in column for x in flatten(item, "a sample")[0]]
 
-    def __init__(self, sample: Sample, pairs: Sequence[Any]):
-        self.pairs, self._parameters = pairs, sample.program.parameters
-        self._kernel = Kernel(
-            sample.program, sample.sizes, (0, 1), [], lanes=lanes_for(len(pairs)), strict=False, each=True
+
+class Evaluation:
+    """What a model gives for these samples, and the losses, compiled.
+
+    like: another evaluation of the same sample, whose code it shares.
+    """
+
+    def __init__(self, sample: Sample, pairs: Sequence[Any], like: "Evaluation | None" = None):
+        self._sample, self._parameters = sample, sample.program.parameters
+        self._kernel: Kernel = (
+            like._kernel
+            if like
+            else Kernel(sample.program, sample.sizes, (0, 1), [], lanes=lanes_for(len(pairs)), strict=False, each=True)
         )
-        self._sources = sample.sources(pairs)
-        self._outs = sample.program.outs * len(pairs)
+        self.take(pairs)
+
+    def take(self, pairs: Sequence[Any]) -> None:
+        """Evaluate these samples from here on, with the same code. Raises ValueError if their shape is another."""
+        self._sources, self.pairs = self._sample.sources(pairs), pairs
+        self._outs = self._sample.program.outs * len(pairs)
 
     def run(self) -> "array[float]":
-        """With the parameters that the model has now: for each sample all outputs, then the loss. Not defined is nan."""
+        """With the parameters it has now, for each sample: all outputs, then the loss. What is not defined is nan."""
         kernel, workspace = self._kernel, self._kernel.workspace()
         parameters = array("d", [p._data for p in self._parameters])
         outs = array("d", bytes(8 * self._outs))
@@ -266,8 +289,14 @@ class Epochs:
         if not set(optimizer.params) <= set(sample.program.parameters):
             raise ValueError("the optimizer has parameters that the model does not use")
         self.sample, self.program, self.size, self._optimizer = sample, sample.program, size, optimizer
-        self._sizes, self._sources = sample.sizes, sample.sources(pairs)
+        self._sizes = sample.sizes
         self._compile()
+        self.take(pairs)
+
+    def take(self, pairs: Sequence[Any]) -> None:
+        """Train on these samples from here on, with the same code. Raises ValueError if their shape is another."""
+        self._sources = self.sample.sources(pairs)
+        self._sources_table = (ctypes.c_void_p * 2)(*map(_address, self._sources))
 
     def _compile(self) -> None:
         program = self.program
@@ -298,7 +327,6 @@ class Epochs:
             table[kernel.slot("raw", ARGUMENT + i)] = _address(room)
         table[kernel.slot("x", PARAMETER)] = _address(self._parameters)
         table[kernel.slot("gradient", PARAMETER)] = _address(self._gradient)
-        self._sources_table = (ctypes.c_void_p * 2)(*map(_address, self._sources))
         self._kept = scratch
 
     def _epoch(self, kernel: Kernel) -> str:
