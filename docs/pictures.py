@@ -1,10 +1,15 @@
-"""Make the pictures of the documentation anew: python docs/pictures.py (extras [viz], [browser], and a Chromium)."""
+"""Make the pictures of the documentation anew: python docs/pictures.py
+
+It needs the extras [viz], [study], [jit] and [browser], a Chromium, and some minutes for the studies.
+"""
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from micrograd_like.__main__ import main
+from micrograd_like.studies import NAMES, study
 
 PICTURES = Path(__file__).parent / "pictures"
 COMMANDS = [
@@ -48,4 +53,8 @@ if __name__ == "__main__":
         status = main(command)
         if status:
             sys.exit(status)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in NAMES:
+            study(name, folder)
+            shutil.copy(Path(folder) / f"{name}.svg", PICTURES)
     screenshots()

@@ -61,6 +61,7 @@ from .walks import topological
 
 if TYPE_CHECKING:
     from .byhand import compare, derive, diagnose, gradcheck
+    from .capacity import diagnose_capacity
     from .checkpointing import checkpoint
     from .compiler import compile
     from .extend import custom, stop_gradient
@@ -82,6 +83,7 @@ _LATER = {
     **dict.fromkeys(("detect_anomaly", "no_grad"), "recording"),
     **dict.fromkeys(("custom", "stop_gradient"), "extend"),
     "checkpoint": "checkpointing",
+    "diagnose_capacity": "capacity",
     "compile": "compiler",
     **dict.fromkeys(("load", "save"), "saving"),
 }
@@ -112,6 +114,7 @@ __all__ = [
     "derive",
     "detect_anomaly",
     "diagnose",
+    "diagnose_capacity",
     "div",
     "draw",
     "draw_dot",
