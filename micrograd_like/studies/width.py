@@ -1,14 +1,15 @@
 """Larger is easier: how often SGD succeeds from a random start, and after how many updates, by the hidden units.
 
 Each network 2-H-1 with tanh learns by the lecture's SGD, one sample at a time, at the same rate and with the same
-budget of updates for all H. It has *succeeded* at the end of the first epoch in which it told every sample right when
-that sample's turn came, before the update by it. A width *suffices* if any start succeeded, at whatever rate: then
-there are weights that solve the task. How many starts find them is another question, and that is the study.
+budget of updates for all H. It has *succeeded* when it tells every sample right, with the weights as they are between
+two epochs. A width *suffices* if any start succeeded, at whatever rate: then there are weights that solve the task. How
+many starts find them is another question, and that is the study. (That each sample was told right when its turn came
+in an epoch says less: the updates run after the samples, and no weights of that epoch need tell all of them right.)
 
 The samples have no noise, so that nothing but the start and the order of the samples differs from run to run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from math import inf, isfinite, log2
 from random import Random
@@ -43,33 +44,34 @@ class Problem(NamedTuple):
 # Two tanh units cannot close a curve around the inner circle: w1 tanh(z1) + w2 tanh(z2) goes on growing towards one
 # quadrant of (z1, z2), and shrinking towards another. There 2 units are to be seen to fail.
 PROBLEMS = {
-    "xor": Problem(xor(4, 0.0), (2, 3, 4, 6, 8, 16, 32), 2000),
-    "circles": Problem(circles(60, 0.0), (2, 3, 4, 6, 8, 16, 32), 1000),
-    "spirals": Problem(spirals(60, 0.0), (3, 4, 5, 6, 8, 16, 32), 3000),
+    "xor": Problem(xor(4, 0.0), (2, 3, 4, 6, 8, 16, 32, 64), 2000),
+    "circles": Problem(circles(60, 0.0), (2, 3, 4, 6, 8, 16, 32, 64), 1000),
+    "spirals": Problem(spirals(60, 0.0), (3, 4, 6, 8, 16, 32, 64), 3000),
 }
-LOW, RATE, HIGH = 0.03, 0.1, 0.3  # RATE is judged; three times less and more are there to see what hangs on it
-AT_ONCE = 50  # starts in one task
-CHUNK = 50  # epochs in one call, so that a run ends soon after it has succeeded
+RATES = LOW, RATE, HIGH = 0.03, 0.1, 0.3  # RATE is judged; the others are there to see what hangs on it
 
 
 def tasks(*, full: bool, seed: int) -> list[Json]:
-    """For each problem, width and rate 200 starts (full: 1000, more rates and widths, and four times the budget)."""
-    starts, longer = (1000, 4) if full else (200, 1)
-    rates, more = ((LOW, 0.05, RATE, 0.2, HIGH), (12, 24)) if full else ((LOW, RATE, HIGH), ())
+    """For each problem and width 200 starts, half as many at other rates.
+
+    full: 1000 starts, more rates and widths, and four times the budget.
+    """
+    starts, rates, more, longer = (1000, (LOW, 0.05, RATE, 0.2, HIGH), (5, 12, 24), 4) if full else (200, RATES, (), 1)
+    at_once = 10 if full else 50  # in one task, so that it takes seconds
     return [
         {
             "problem": name, "width": width, "rate": rate, "epochs": longer * problem.epochs,
-            "starts": AT_ONCE, "seed": f"{seed} {name} {width} {rate} {first}",
+            "starts": at_once, "seed": f"{seed} {name} {width} {rate} {first}",
         }
         for name, problem in PROBLEMS.items()
         for width in sorted({*problem.widths, *more})
         for rate in rates
-        for first in range(0, starts, AT_ONCE)
+        for first in range(0, starts if rate == RATE else starts // 2, at_once)
     ]  # fmt: skip
 
 
 def run(task: Json) -> Json:
-    """For each start the epoch by whose end it has succeeded, or None."""
+    """For each start the number of epochs after which it was seen to have succeeded, or None."""
     learner = _learner(task["problem"], task["width"])
     rng = Random(task["seed"])
     seeds = [rng.getrandbits(32) for _ in range(task["starts"])]
@@ -83,15 +85,25 @@ def _learner(problem: str, width: int) -> Learner:
 
 def _succeeds(learner: Learner, seed: int, rate: float, epochs: int) -> int | None:
     learner.begin(seed, rate)
-    for done in range(0, epochs, CHUNK):
+    done = 0
+    for look in _looks(epochs):
         try:
-            shares: Any = learner.run(min(CHUNK, epochs - done))[1]
+            learner.run(look - done)
+            _, share = learner.measure()
         except FloatingPointError:  # diverged
             return None
-        faultless = [i for i, share in enumerate(shares) if share == 1.0]
-        if faultless:
-            return done + faultless[0] + 1
+        if share == 1.0:
+            return look
+        done = look
     return None
+
+
+def _looks(epochs: int) -> Iterator[int]:
+    """After which epochs one looks at a network: at first after each, later after 2 % more."""
+    look = 0
+    while look < epochs:
+        look = min(max(look + 1, look * 51 // 50), epochs)
+        yield look
 
 
 # ---- statistics -------------------------------------------------------------------------------------------
@@ -113,33 +125,32 @@ def trend(scores: list[float], successes: list[int], trials: list[int]) -> tuple
     return z, float(norm.sf(z))
 
 
-def with_restarts(updates: "numpy.ndarray", budget: float) -> Any:
-    """How many updates the first success is to be expected after, starting anew after b of them.
+def with_restarts(updates: "numpy.ndarray") -> Any:
+    """The updates to be expected until a first success, if each start is given up after b of them.
 
-    updates: of each start until it succeeded, inf for those that had not after the budget; further axes come first.
-    The mean of min(T, b), divided by the share of T ≤ b (Luby, Sinclair and Zuckerman, Optimal speedup of Las Vegas
-    algorithms, 1993), for the best of four b, by which a quarter, half, three quarters, or all of the successes were
-    there. (Of all b, the best would be one by which a few starts had luck.) inf if none succeeded.
+    updates: of each start until it succeeded, inf for those that did not; further axes come first. It is the mean of
+    min(T, b), divided by the share of T ≤ b (Luby, Sinclair and Zuckerman, Optimal speedup of Las Vegas algorithms,
+    1993), for the best of four b, by which a quarter, half, three quarters, or all of the successes were there. (Of all
+    b, the best would be one by which a few starts had luck.) inf if none succeeded.
     """
     import numpy
 
     T = numpy.sort(updates, axis=-1)
     n = T.shape[-1]
-    known = numpy.minimum(T, budget)
-    total = known.cumsum(axis=-1)
+    finite = numpy.where(numpy.isfinite(T), T, 0.0)
     successes = numpy.isfinite(T).sum(axis=-1, keepdims=True)
     k = numpy.maximum(numpy.ceil(successes * numpy.array([0.25, 0.5, 0.75, 1.0])).astype(int), 1)
     # With b = T[k - 1], k starts succeed.
-    done, b = (numpy.take_along_axis(numbers, k - 1, axis=-1) for numbers in (total, known))
-    return numpy.where(successes > 0, (done + (n - k) * b) / k, numpy.inf).min(axis=-1)
+    total, b = (numpy.take_along_axis(numbers, k - 1, axis=-1) for numbers in (finite.cumsum(axis=-1), finite))
+    return numpy.where(successes > 0, (total + (n - k) * b) / k, numpy.inf).min(axis=-1)
 
 
-def bootstrap(updates: "numpy.ndarray", budget: float) -> Interval:
+def bootstrap(updates: "numpy.ndarray") -> Interval:
     """The interval of that: of what 999 samples drawn from these starts give, the middle 95 % (Efron, 1979)."""
     import numpy
 
     drawn = numpy.random.default_rng(0).choice(updates, (999, len(updates)))
-    low, high = numpy.quantile(with_restarts(drawn, budget), (0.025, 0.975), method="inverted_cdf")
+    low, high = numpy.quantile(with_restarts(drawn), (0.025, 0.975), method="inverted_cdf")
     return float(low), float(high)
 
 
@@ -157,9 +168,7 @@ def conclude(records: list[Json]) -> Json:
 
 def _problem(samples: int, epochs: int, rates: Json) -> Json:
     budget = samples * epochs
-    cells = {
-        rate: [_cell(width, epoch, samples, budget) for width, epoch in row.items()] for rate, row in rates.items()
-    }
+    cells = {rate: [_cell(width, epoch, samples) for width, epoch in row.items()] for rate, row in rates.items()}
     enough = [cell["width"] for row in cells.values() for cell in row if cell["successes"]]
     return {
         "budget": budget,  # updates, each by one sample
@@ -171,14 +180,14 @@ def _problem(samples: int, epochs: int, rates: Json) -> Json:
     }
 
 
-def _cell(width: int, epochs: list[int | None], samples: int, budget: int) -> Json:
+def _cell(width: int, epochs: list[int | None], samples: int) -> Json:
     import numpy
     from scipy.stats import quantile_test
 
     updates = numpy.array([numpy.inf if epoch is None else epoch * samples for epoch in epochs])
     successes = int(numpy.isfinite(updates).sum())
     parameters = 4 * width + 1
-    work = [with_restarts(updates, budget), *bootstrap(updates, budget)]
+    work = [with_restarts(updates), *bootstrap(updates)]
     return {
         "width": width,
         "parameters": parameters,
@@ -213,9 +222,9 @@ def _claims(name: str, problem: Json) -> list[tuple[str, bool]]:
     small, large = _ends(problem)
     z, p = problem["trends"][str(RATE)]
     often = (
-        f"{name}: {small['width']} hidden units suffice, but of {small['starts']} starts only {_share(small)} succeed; "
-        f"of those with {large['width']} units {_share(large)}. The share rises with the width (Cochran-Armitage: "
-        f"z = {z:.1f}, p = {p:.0e})"
+        f"{name}: {small['width']} hidden units suffice (some start succeeded), but of {small['starts']} starts "
+        f"{_share(small)} succeed; with {large['width']} units {_share(large)}. The share rises with the width "
+        f"(Cochran-Armitage: z = {z:.1f}, p = {p:.0e})"
     )
     soon = (
         f"{name}: the median start takes {_updates(small)} updates with {small['width']} units, "
@@ -247,12 +256,12 @@ def _claims_of_rates(problems: Json) -> list[tuple[str, bool]]:
     ]
     if "spirals" in solved:
         row = solved["spirals"]["rates"][str(HIGH)]
-        best, large = max(row, key=lambda cell: cell["share"][0]), row[-1]
+        fits, wide = (next(cell for cell in row if cell["width"] == width) for width in (8, 32))  # as other runs told
         sentence = (
-            f"but not at a rate that is too large for large networks: spirals at {HIGH} succeed with {best['width']} "
-            f"units in {_share(best)}, with {large['width']} units in {_share(large)}"
+            f"but not at a rate that is too large for large networks: spirals at {HIGH} succeed with {fits['width']} "
+            f"units in {_share(fits)}, with {wide['width']} units in {_share(wide)}"
         )
-        claims.append((sentence, large["share"][2] < best["share"][1]))
+        claims.append((sentence, wide["share"][2] < fits["share"][1]))
     return claims
 
 
@@ -266,21 +275,20 @@ def _share(cell: Json) -> str:
 
 
 def _updates(cell: Json) -> str:
-    return _within(cell["quartiles"][1], *cell["median"])
+    return _within([cell["quartiles"][1], *cell["median"]], "more than the budget")
 
 
 def _work(cell: Json) -> str:
-    return _within(*cell["work"])
+    return _within(cell["work"], "∞")
 
 
-def _within(number: float | None, low: float | None, high: float | None) -> str:
-    return "more than the budget" if low is None else f"{_count(number)} ({_count(low)} to {_count(high)})"
+def _within(numbers: list[float | None], beyond: str) -> str:
+    number, low, high = (beyond if n is None else _count(n) for n in numbers)
+    return beyond if low == beyond else f"{number} ({low} to {high})"
 
 
-def _count(number: float | None) -> str:
+def _count(number: float) -> str:
     """In three digits: 116520 as 117,000, 1704561 as 1.7 million."""
-    if number is None:
-        return "more than the budget"
     return f"{number / 1e6:.3g} million" if number >= 1e6 else f"{float(f'{number:.3g}'):,.0f}"
 
 
@@ -291,7 +299,7 @@ def report(summary: Json) -> str:
     """A row for each width."""
     lines = [f"problem  units  succeed (95 %)    median updates       work  succeed at rate {LOW}     {HIGH}"]
     for name, problem in summary["problems"].items():
-        for low, cell, high in zip(*(problem["rates"][str(rate)] for rate in (LOW, RATE, HIGH)), strict=True):
+        for low, cell, high in zip(*(problem["rates"][str(rate)] for rate in RATES), strict=True):
             share, least, most = (100.0 * number for number in cell["share"])
             beyond = f"> {problem['budget']:,}"
             updates, work = cell["quartiles"][1], cell["work"][0]
@@ -325,6 +333,7 @@ def _columns(name: str, endings: tuple[str, ...], numbers: list[float | None]) -
 
 
 INK, PALE = "#1971c2", "#868e96"
+ANSWER: Json = {"fontsize": 10.0, "fontweight": "normal"}  # the title of a panel; its row's is bold
 
 
 def draw(figure: Any, records: list[Json], summary: Json) -> None:
@@ -332,7 +341,7 @@ def draw(figure: Any, records: list[Json], summary: Json) -> None:
     problems = summary["problems"]
     figure.set_layout_engine("none")  # a row's question stands between panels, of which no engine knows
     figure.suptitle(f"The lecture: “{LECTURE[0].upper()}{LECTURE[1:]}.”", fontsize=9.5, style="italic", y=0.99)
-    edges = {"left": 0.085, "right": 0.985, "top": 0.895, "bottom": 0.055, "hspace": 0.5, "wspace": 0.27}
+    edges = {"left": 0.09, "right": 0.985, "top": 0.895, "bottom": 0.055, "hspace": 0.5, "wspace": 0.27}
     rows = figure.subplots(3, len(problems), squeeze=False, gridspec_kw={**edges, "height_ratios": (1.2, 1.0, 1.0)})
     answers = (
         ("Do larger networks succeed more often?", "starts that succeed", _draw_shares),
@@ -342,7 +351,7 @@ def draw(figure: Any, records: list[Json], summary: Json) -> None:
     for row, (question, measure, answer) in zip(rows, answers, strict=True):
         figure.text(0.012, row[0].get_position().y1 + 0.034, question, weight="bold", fontsize=13)
         row[0].set_ylabel(measure)
-        row[0].yaxis.set_label_coords(-0.2, 0.5)
+        row[0].yaxis.set_label_coords(-0.21, 0.5)
         for panel, (name, problem) in zip(row, problems.items(), strict=True):
             cells = problem["rates"][str(RATE)]
             answer(panel, name, problem, cells)
@@ -353,7 +362,11 @@ def draw(figure: Any, records: list[Json], summary: Json) -> None:
             panel.minorticks_off()
     starts = cells[-1]["starts"]
     for panel, place, note in (
-        (rows[0, 0], (0.97, 0.05), f"{starts} starts of each width\nat rate {RATE}, with 95 % intervals"),
+        (
+            rows[0, 0],
+            (0.97, 0.05),
+            f"{starts} starts of each width\nat rate {RATE}, with 95 % intervals;\ndotted: rate {LOW}, dashed: {HIGH}",
+        ),
         (rows[1, 0], (0.97, 0.6), "line: the median start\nband: the middle half"),
     ):
         panel.text(*place, note, transform=panel.transAxes, ha="right", color=PALE, fontsize=9)
@@ -364,16 +377,15 @@ def draw(figure: Any, records: list[Json], summary: Json) -> None:
 def _draw_shares(panel: Any, name: str, problem: Json, cells: list[Json]) -> None:
     from matplotlib.ticker import PercentFormatter
 
-    for rate, style, side, shift in ((LOW, ":", "right", -5), (HIGH, "--", "left", 6)):
-        others = problem["rates"][str(rate)]
-        panel.plot(*_line(others, "share"), color=PALE, lw=1.2, ls=style)
-        gaps = [abs(cell["share"][0] - other["share"][0]) for cell, other in zip(cells, others, strict=True)][:-1]
-        if max(gaps) > 0.1:  # there it can be told from the line of the rate that is judged
-            at, after = others[gaps.index(max(gaps)) :][:2]
-            panel.annotate(
-                f"rate {rate}", (at["width"], at["share"][0]), (shift, 0), textcoords="offset points", ha=side,
-                va="bottom" if after["share"][0] < at["share"][0] else "top", color=PALE, fontsize=9,
-            )  # fmt: skip
+    for rate, style in ((LOW, ":"), (HIGH, "--")):
+        panel.plot(*_line(problem["rates"][str(rate)], "share"), color=PALE, lw=1.2, ls=style)
+    gap, width, share = max(
+        (cell["share"][0] - other["share"][0], other["width"], other["share"][0])
+        for cell, other in zip(cells, problem["rates"][str(HIGH)], strict=True)
+    )
+    if gap > 0.15:  # else the lines lie too close together for a name
+        beside = {"ha": "left", "va": "top", "xytext": (6, 0)} if share > 0.3 else {"ha": "right", "xytext": (0, 5)}
+        panel.annotate(f"rate {HIGH}", (width, share), textcoords="offset points", color=PALE, fontsize=9, **beside)
     _bars(panel, cells, "share")
     panel.set_ylim(-0.05, 1.06)
     panel.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -383,7 +395,7 @@ def _draw_shares(panel: Any, name: str, problem: Json, cells: list[Json]) -> Non
                 "never", (cell["width"], 0.0), (9, 4), textcoords="offset points", va="bottom", color=INK, fontsize=9,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
             )  # fmt: skip
-    thumbnail = panel.inset_axes((0.66, 0.24, 0.32, 0.46))
+    thumbnail = panel.inset_axes((0.66, 0.29, 0.32, 0.46))
     X, y = PROBLEMS[name].data
     for label, marker in enumerate("xo"):
         x1, x2 = zip(*(x for x, k in zip(X, y, strict=True) if k == label), strict=True)
@@ -391,11 +403,11 @@ def _draw_shares(panel: Any, name: str, problem: Json, cells: list[Json]) -> Non
     thumbnail.set_axis_off()
     thumbnail.set_aspect("equal")
     thumbnail.margins(0.1)
-    panel.set_title(name)
+    panel.set_title(name, **ANSWER)
     if problem["suffices"] is not None:
         small, large = _ends(problem)
         shares = [f"{100.0 * cell['share'][0]:.0f} %" for cell in (small, large)]
-        panel.set_title(f"{name}: {shares[0]} with {small['width']}, {shares[1]} with {large['width']}", fontsize=10)
+        panel.set_title(f"{name}: {shares[0]} with {small['width']} units, {shares[1]} with {large['width']}", **ANSWER)
 
 
 def _draw_updates(panel: Any, name: str, problem: Json, cells: list[Json]) -> None:
@@ -414,8 +426,11 @@ def _draw_updates(panel: Any, name: str, problem: Json, cells: list[Json]) -> No
     _scale(panel, (1.0, 2.0, 5.0))
     if problem["suffices"] is not None:
         small, large = _ends(problem)
-        updates = [_count(cell["quartiles"][1]) for cell in (small, large)]
-        panel.set_title(f"{updates[0]} with {small['width']}, {updates[1]} with {large['width']}", fontsize=10)
+        updates = [
+            "over half fail" if cell["quartiles"][1] is None else _count(cell["quartiles"][1])
+            for cell in (small, large)
+        ]
+        panel.set_title(f"{updates[0]} with {small['width']} units, {updates[1]} with {large['width']}", **ANSWER)
 
 
 def _draw_work(panel: Any, name: str, problem: Json, cells: list[Json]) -> None:
@@ -424,7 +439,7 @@ def _draw_work(panel: Any, name: str, problem: Json, cells: list[Json]) -> None:
     if problem["suffices"] is not None:
         best = min(cells, key=lambda cell: _or_inf(cell["work"][0]))
         panel.plot(best["width"], best["work"][0], marker="o", ms=13, mfc="none", mec=COLOURS[0], mew=1.8)
-        panel.set_title(f"cheapest: {best['width']} units", color=COLOURS[0], fontsize=10)
+        panel.set_title(f"cheapest: {best['width']} units", color=COLOURS[0], **ANSWER)
 
 
 def _line(cells: list[Json], key: str) -> tuple[list[int], list[float]]:
