@@ -1,12 +1,13 @@
 """Accuracy beside scikit-learn's MLP, on data that neither has seen.
 
-    python benchmarks/accuracy.py [--splits 10] [--seed 0]        (needs the extras [sklearn] and [jit])
+    python benchmarks/accuracy.py [--splits 10] [--starts 5] [--seed 0]        (needs the extras [sklearn] and [jit])
 
 Both get the same architecture, activation, batches, learning rate, momentum (not Nesterov's, which ours has not),
 weight decay and number of epochs, and the same splits: four fifths to learn from, which also give means and
-deviations, and one fifth to be tested on. Starts and orders are each one's own. The mean over the splits is printed
-with its standard error, and whether ours is within one standard error of theirs, or better. That is the standard error
-of the difference, split by split, since both are measured on the same samples.
+deviations, and one fifth to be tested on. Starts and orders are each one's own, and the mean over several of them is
+taken, so that luck with one is not held for a difference. The mean over the splits is printed with its standard error,
+and whether ours is within one standard error of theirs, or better. That is the standard error of the difference, split
+by split, since both are measured on the same samples.
 
 Two methods that are equally good fail this once in six times. More splits, and other ones (--seed), tell luck from a
 difference.
@@ -49,11 +50,13 @@ def error(numbers):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--splits", type=int, default=10, metavar="N", help="of each data set, 2 or more (10)")
+    parser.add_argument("--starts", type=int, default=5, metavar="N", help="of each network on each split (5)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the splits (0)")
     arguments = parser.parse_args()
     splits = arguments.splits
     print(
-        f"test accuracy in %, mean ± standard error of {splits} splits; scikit-learn {metadata.version('scikit-learn')}"
+        f"test accuracy in %, mean ± standard error of {splits} splits, {arguments.starts} starts each; "
+        f"scikit-learn {metadata.version('scikit-learn')}"
     )
     print(
         f"{'':14}{'network':>9}{'ours':>16}{'scikit-learn':>16}{'difference':>16}   within one standard error or better"
@@ -65,20 +68,23 @@ def main():
         for seed, (train, test) in enumerate(
             StratifiedShuffleSplit(splits, test_size=0.2, random_state=arguments.seed).split(X, y)
         ):
-            shared = {
-                **SHARED, "hidden_layer_sizes": hidden, "max_iter": epochs, "n_iter_no_change": epochs + 1,
-                "random_state": seed,
-            }  # fmt: skip
-            for scores, network in (
-                (ours, Ours(**shared)),
-                (theirs, Theirs(solver="sgd", nesterovs_momentum=False, **shared)),
+            for scores, kind, settings in (
+                (ours, Ours, {}),
+                (theirs, Theirs, {"solver": "sgd", "nesterovs_momentum": False}),
             ):
-                model = make_pipeline(StandardScaler(), network)
-                with warnings.catch_warnings():  # that all epochs were used is what was asked for
-                    warnings.simplefilter("ignore", ConvergenceWarning)
-                    model.fit(X[train], y[train])
-                assert network.n_iter_ == epochs
-                scores.append(100 * model.score(X[test], y[test]))
+                found = []
+                for start in range(arguments.starts):
+                    network = kind(
+                        **SHARED, **settings, hidden_layer_sizes=hidden, max_iter=epochs, n_iter_no_change=epochs + 1,
+                        random_state=arguments.starts * seed + start,
+                    )  # fmt: skip
+                    model = make_pipeline(StandardScaler(), network)
+                    with warnings.catch_warnings():  # that all epochs were used is what was asked for
+                        warnings.simplefilter("ignore", ConvergenceWarning)
+                        model.fit(X[train], y[train])
+                    assert network.n_iter_ == epochs
+                    found.append(100 * model.score(X[test], y[test]))
+                scores.append(statistics.mean(found))
         differences = [a - b for a, b in zip(ours, theirs, strict=True)]
         columns = [
             f"{statistics.mean(numbers):{sign}.2f} ± {error(numbers):.2f}"
