@@ -35,7 +35,8 @@ Part = tuple[list[list[float]], list[Any]]  # X and y
 class Capacity:
     """What was found. Printed, it is a few sentences.
 
-    verdict: "under", "enough" or "over". evidence: what it was decided by, all losses as means of one sample:
+    verdict: "under", "enough" or "over". sure: whether the intervals say so too, or only the estimates.
+    evidence: what it was decided by, all losses as means of one sample:
 
     lacking, excess: what more units would save, and fewer units or epochs, as (mean, low, high).
     tolerance: what counts; guessing: the loss of who knows the shares of the classes, or the mean, and nothing else.
@@ -46,21 +47,19 @@ class Capacity:
     """
 
     verdict: str
+    sure: bool
     evidence: dict[str, Any] = field(repr=False)
 
     def __str__(self) -> str:
         e = self.evidence
         learn, check = e["samples"]
-        shown = max(e["lacking"][2], e["excess"][2]) <= e["tolerance"]
         headline = {
             "under": "has too little capacity: more units would do better",
-            "enough": "has enough capacity, and it does no harm"
-            if shown
-            else "has enough capacity, as far as can be told: neither a lack of units nor harm by them could be shown",
+            "enough": f"has enough capacity, and {'it does no harm' if self.sure else 'no harm by it could be shown'}",
             "over": "has more capacity than is good: it learns its samples by heart",
         }[self.verdict]
         lines = [
-            f"{self.verdict}: a network of {_units(e['hidden'])} {headline}.",
+            f"{self.verdict}{'' if self.sure else ', probably'}: a network of {_units(e['hidden'])} {headline}.",
             f"Training loss: falls to {e['training']:.3g} in {e['epochs']} epochs.",
             f"Validation loss: {e['validation']:.3g} at the end, {e['best']:.3g} at best, in epoch {e['best_epoch']}.",
             f"More units would save {_told(e['lacking'])}; fewer units or epochs, {_told(e['excess'])}.",
@@ -77,6 +76,8 @@ class Capacity:
             f"guessing. Means and 95 % intervals over {e['splits']} splits into {learn} samples to learn from and "
             f"{check} to validate."
         )
+        if not self.sure:
+            lines.append("The intervals are too wide to be sure: more samples would tell.")
         return "\n".join(lines)
 
 
@@ -121,10 +122,11 @@ def diagnose_capacity(
         lacking   what more units would save: this network at its best epoch, less larger ones at theirs
         excess    what less would save: this network after all epochs, less the best of it and smaller ones at any epoch
 
-    A cost counts if it is above the tolerance and its 95 % interval is above 0. The greater of those that count gives
-    the verdict, "under" or "over"; if none does, it is "enough". Epochs and sizes are chosen for each split by the
-    others, so that no estimate is flattered by the choice. The intervals are Student's, with the variance that Nadeau
-    and Bengio (Inference for the generalization error, 2003) give for splits that share samples.
+    The greater of those that are above the tolerance gives the verdict, "under" or "over"; if none is, it is "enough".
+    It is sure if the 95 % interval of that cost is above 0; for "enough", if both intervals end below the tolerance.
+    Epochs and sizes are chosen for each split by the others, so that no estimate is flattered by the choice. The
+    intervals are Student's, with the variance that Nadeau and Bengio (Inference for the generalization error, 2003)
+    give for splits that share samples.
 
     It needs the extra [study], and takes seconds with the extra [jit], and very much longer without it. Raises
     ValueError for samples or settings that make no sense, FloatingPointError if a training diverges.
@@ -148,7 +150,7 @@ def diagnose_capacity(
     sizes = compared(layers)
     found = {f: curves(problem, parts, size, plan, seed) for f, size in sizes.items()}
     evidence = _evidence(problem, plan, sizes, found, parts, tolerance)
-    verdict = judge(evidence["lacking"], evidence["excess"], evidence["tolerance"])
+    verdict, sure = judge(evidence["lacking"], evidence["excess"], evidence["tolerance"])
     if cures and verdict == "over":
         decayed = {
             decay: curves(problem, parts, layers, replace(plan, weight_decay=decay), seed)[1]
@@ -156,7 +158,7 @@ def diagnose_capacity(
             if decay > weight_decay
         }
         evidence["cures"] = _cures(evidence, sizes, {f: curve[1] for f, curve in found.items()}, decayed)
-    return Capacity(verdict, evidence)
+    return Capacity(verdict, sure, evidence)
 
 
 def compared(layers: Sequence[int]) -> dict[float, list[int]]:
@@ -301,14 +303,12 @@ def costs(losses: "Mapping[float, numpy.ndarray]", at: float, ratio: float) -> t
     return mean(chosen(own) - chosen(more), ratio=ratio), mean(own[:, -1] - chosen(less), ratio=ratio)
 
 
-def judge(lacking: Estimate, excess: Estimate, tolerance: float) -> str:
-    """The verdict by these costs."""
-    counting = {
-        centre: verdict
-        for (centre, low, _), verdict in ((lacking, "under"), (excess, "over"))
-        if centre > tolerance and low > 0.0
-    }
-    return counting[max(counting)] if counting else "enough"
+def judge(lacking: Estimate, excess: Estimate, tolerance: float) -> tuple[str, bool]:
+    """The verdict by these costs, and whether it is sure."""
+    verdict, (centre, low, _) = max(("under", lacking), ("over", excess), key=lambda cost: cost[1][0])
+    if centre > tolerance:
+        return verdict, low > 0.0
+    return "enough", max(lacking[2], excess[2]) <= tolerance
 
 
 def _evidence(

@@ -89,7 +89,7 @@ def records():
             made.append({**task, "losses": losses})
         else:
             verdicts = ["under" if task["width"] == 2 else "enough"] * 10
-            made.append({**task, "verdicts": verdicts})
+            made.append({**task, "verdicts": verdicts, "sure": [True, False] * 5})
     return made
 
 
@@ -97,6 +97,7 @@ def test_claims_hold(records):
     summary = capacity.conclude(records)
     assert all(summary["claims"].values()) and len(summary["claims"]) == 3 * 2 + 1 + 2, summary["claims"]
     assert summary["diagnosis"]["table"] == [[160, 0, 0], [0, 160, 0], [0, 0, 0]]
+    assert summary["diagnosis"]["surely"] == [[80, 0, 0], [0, 80, 0], [0, 0, 0]]
     assert summary["diagnosis"]["borderline"] == 0
     text = capacity.report(summary)
     assert len(text.splitlines()) < 20 and max(map(len, text.splitlines())) < 100
