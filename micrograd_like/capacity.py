@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import product
 from math import isfinite, log
 from numbers import Real
 from threading import Lock
@@ -26,8 +27,10 @@ CHECKPOINTS = 16  # epochs at which the losses are measured, closer together at 
 FEW = 10  # different whole numbers are classes, more are quantities
 TOLERANCE = 0.02  # of the loss of guessing: what is less does not count
 LEAST = 20  # samples
+CONFIDENCE = 0.8  # of the intervals; what is sure has to hold in two of them at once, which is rarely wrong
+VERDICTS = ("under", "enough", "over")
 
-Estimate = tuple[float, float, float]  # a mean, and the ends of its interval of 95 %
+Estimate = tuple[float, float, float]  # a mean, and the ends of its interval
 Part = tuple[list[list[float]], list[Any]]  # X and y
 
 
@@ -35,7 +38,7 @@ Part = tuple[list[list[float]], list[Any]]  # X and y
 class Capacity:
     """What was found. Printed, it is a few sentences.
 
-    verdict: "under", "enough" or "over". sure: whether the intervals say so too, or only the estimates.
+    verdict: "under", "enough" or "over". sure: whether the intervals allow no other, or only the estimates say so.
     evidence: what it was decided by, all losses as means of one sample:
 
     lacking, excess: what more units would save, and fewer units or epochs, as (mean, low, high).
@@ -73,8 +76,8 @@ class Capacity:
             lines.append("The validation loss is least in the last epoch: it may fall further with more of them.")
         lines.append(
             f"What is below {e['tolerance']:.2g} does not count: that is little beside the {e['guessing']:.3g} of "
-            f"guessing. Means and 95 % intervals over {e['splits']} splits into {learn} samples to learn from and "
-            f"{check} to validate."
+            f"guessing. Means and {CONFIDENCE:.0%} intervals over {e['splits']} splits into {learn} samples to learn "
+            f"from and {check} to validate."
         )
         if not self.sure:
             lines.append("The intervals are too wide to be sure: more samples would tell.")
@@ -123,10 +126,9 @@ def diagnose_capacity(
         excess    what less would save: this network after all epochs, less the best of it and smaller ones at any epoch
 
     The greater of those that are above the tolerance gives the verdict, "under" or "over"; if none is, it is "enough".
-    It is sure if the 95 % interval of that cost is above 0; for "enough", if both intervals end below the tolerance.
-    Epochs and sizes are chosen for each split by the others, so that no estimate is flattered by the choice. The
-    intervals are Student's, with the variance that Nadeau and Bengio (Inference for the generalization error, 2003)
-    give for splits that share samples.
+    It is sure if it is the same wherever in their 80% intervals the two costs are. Epochs and sizes are chosen for
+    each split by the others, so that no estimate is flattered by the choice. The intervals are Student's, with the
+    variance that Nadeau and Bengio (Inference for the generalization error, 2003) give for splits that share samples.
 
     It needs the extra [study], and takes seconds with the extra [jit], and very much longer without it. Raises
     ValueError for samples or settings that make no sense, FloatingPointError if a training diverges.
@@ -287,7 +289,9 @@ def chosen(losses: "numpy.ndarray") -> "numpy.ndarray":
     return found
 
 
-def costs(losses: "Mapping[float, numpy.ndarray]", at: float, ratio: float) -> tuple[Estimate, Estimate]:
+def costs(
+    losses: "Mapping[float, numpy.ndarray]", at: float, ratio: float, confidence: float = CONFIDENCE
+) -> tuple[Estimate, Estimate]:
     """What the network `at` costs by lacking capacity, and by its excess.
 
     losses: for each size its validation losses, [split, checkpoint]. ratio: samples to validate for each to learn
@@ -300,15 +304,26 @@ def costs(losses: "Mapping[float, numpy.ndarray]", at: float, ratio: float) -> t
     own = losses[at]
     less = numpy.concatenate([losses[size] for size in losses if size <= at], axis=1)
     more = numpy.concatenate([losses[size] for size in losses if size > at], axis=1)
-    return mean(chosen(own) - chosen(more), ratio=ratio), mean(own[:, -1] - chosen(less), ratio=ratio)
+    lacking, excess = chosen(own) - chosen(more), own[:, -1] - chosen(less)
+    return mean(lacking, confidence, ratio=ratio), mean(excess, confidence, ratio=ratio)
 
 
 def judge(lacking: Estimate, excess: Estimate, tolerance: float) -> tuple[str, bool]:
     """The verdict by these costs, and whether it is sure."""
-    verdict, (centre, low, _) = max(("under", lacking), ("over", excess), key=lambda cost: cost[1][0])
-    if centre > tolerance:
-        return verdict, low > 0.0
-    return "enough", max(lacking[2], excess[2]) <= tolerance
+    verdict = _verdict(lacking[0], excess[0], tolerance)
+    return verdict, possible(lacking, excess, tolerance) == [verdict]
+
+
+def possible(lacking: Estimate, excess: Estimate, tolerance: float) -> list[str]:
+    """The verdicts that costs in these intervals may deserve: those of the corners, as no other is between them."""
+    found = {_verdict(*costs, tolerance) for costs in product(lacking[1:], excess[1:])}
+    return sorted(found, key=VERDICTS.index)
+
+
+def _verdict(lacking: float, excess: float, tolerance: float) -> str:
+    if max(lacking, excess) <= tolerance:
+        return "enough"
+    return "under" if lacking > excess else "over"
 
 
 def _evidence(
@@ -329,8 +344,8 @@ def _evidence(
     lacking, excess = costs(validation, 1.0, ratio)
     names = {f: "-".join(map(str, size)) for f, size in sizes.items()}
     own = chosen(validation[1.0])
-    # As good: with 95 % certainty not worse by more than what counts.
-    good = [f for f in sizes if f < 1.0 and mean(chosen(validation[f]) - own, ratio=ratio)[2] <= counts]
+    # As good: the interval has no loss that is more by what counts.
+    good = [f for f in sizes if f < 1.0 and mean(chosen(validation[f]) - own, CONFIDENCE, ratio=ratio)[2] <= counts]
     about = {}
     for f, curve in found.items():
         training, validating = curve.mean(axis=1)
@@ -367,4 +382,4 @@ def _cures(
             best = min(group, key=lambda name: float(group[name].mean()))
             options[best] = numpy.stack(list(group.values()), axis=1)
     own = validation[1.0][:, -1]
-    return {name: mean(own - chosen(losses), ratio=check / learn) for name, losses in options.items()}
+    return {name: mean(own - chosen(losses), CONFIDENCE, ratio=check / learn) for name, losses in options.items()}

@@ -9,7 +9,7 @@ pytest.importorskip("scipy")
 import numpy
 
 from micrograd_like import data, diagnose_capacity
-from micrograd_like.capacity import Capacity, Plan, Problem, chosen, compared, costs, judge
+from micrograd_like.capacity import Capacity, Plan, Problem, chosen, compared, costs, judge, possible
 
 # ---- the parts -----------------------------------------------------------------------------------------
 
@@ -39,16 +39,30 @@ def test_costs():
     [
         ((0.5, 0.4, 0.6), (0.0, -0.1, 0.1), ("under", True)),
         ((0.0, -0.1, 0.1), (0.5, 0.4, 0.6), ("over", True)),
-        ((0.5, 0.4, 0.6), (0.7, 0.6, 0.8), ("over", True)),
-        ((0.7, 0.6, 0.8), (0.5, 0.4, 0.6), ("under", True)),
+        ((0.5, 0.4, 0.55), (0.7, 0.6, 0.8), ("over", True)),
+        ((0.7, 0.6, 0.8), (0.5, 0.4, 0.55), ("under", True)),
         ((0.5, -0.1, 1.1), (0.0, -0.1, 0.1), ("under", False)),  # it may be chance
         ((-0.5, -0.6, -0.4), (0.5, -0.4, 1.4), ("over", False)),
+        ((0.5, 0.05, 0.95), (0.0, -0.1, 0.05), ("under", False)),  # above 0 for sure, but maybe too little to count
+        ((0.5, 0.4, 0.6), (0.45, 0.2, 0.7), ("under", False)),  # both are, and who knows which is more
         ((0.05, 0.04, 0.06), (0.0, -0.1, 0.1), ("enough", True)),  # it is too little
         ((0.05, 0.04, 0.06), (0.0, -0.3, 0.3), ("enough", False)),
     ],
 )
 def test_verdicts_by_the_costs(lacking, excess, verdict):
     assert judge(lacking, excess, 0.1) == verdict
+
+
+def test_what_is_possible():
+    assert possible((0.5, 0.4, 0.6), (0.0, -0.1, 0.05), 0.1) == ["under"]
+    assert possible((0.0, -0.1, 0.05), (0.15, 0.05, 0.25), 0.1) == ["enough", "over"]
+    assert possible((0.5, 0.05, 0.95), (0.5, 0.05, 0.95), 0.1) == ["under", "enough", "over"]
+    # No verdict is in the middle of the intervals that is not at their ends.
+    rng = random.Random(0)
+    for _ in range(300):
+        lacking, excess = ((0.0, *sorted(rng.uniform(-0.3, 0.5) for _ in range(2))) for _ in range(2))
+        inside = [rng.uniform(*cost[1:]) for cost in (lacking, excess)]
+        assert judge(*((cost,) * 3 for cost in inside), 0.1)[0] in possible(lacking, excess, 0.1)
 
 
 def test_which_are_compared():

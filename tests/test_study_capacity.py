@@ -48,12 +48,6 @@ def test_the_teacher_is_of_size_one_and_new_samples_are_new():
             assert numpy.mean(y_new) == pytest.approx(0.0, abs=0.2) and numpy.var(y_new) == pytest.approx(1.0, abs=0.3)
 
 
-def test_what_is_possible():
-    assert capacity.possible((0.5, 0.4, 0.6), (0.0, -0.1, 0.05), 0.1) == ["under"]
-    assert capacity.possible((0.0, -0.1, 0.05), (0.15, 0.05, 0.25), 0.1) == ["enough", "over"]
-    assert capacity.possible((0.5, 0.4, 0.6), (0.5, 0.4, 0.6), 0.1)[:1] == ["under"]
-
-
 def test_each_split_is_measured_by_what_it_chose():
     choose, measure = numpy.array([[3.0, 1.0], [1.0, 3.0]]), numpy.array([[10.0, 20.0], [30.0, 40.0]])
     assert capacity._by(choose, measure).tolist() == [20.0, 30.0]
@@ -131,6 +125,14 @@ def test_a_small_part_of_it():
     assert set(capacity.run({**truth, "draws": 2})["losses"]) == set(map(str, capacity.WIDTHS))
     verdict = next(t for t in tasks if t["part"] == "verdict" and t["data"] == "two classes")
     assert set(capacity.run({**verdict, "draws": 2})["verdicts"]) <= {"under", "enough", "over"}
+
+
+def test_no_two_verdicts_are_on_the_same_samples():
+    for full in (False, True):
+        tasks = [t for t in capacity.tasks(full=full, seed=0) if t["part"] == "verdict"]
+        draws = [t["first"] + draw for t in tasks for draw in range(t["draws"])]
+        assert len(set(draws)) == len(draws) == len(tasks) * tasks[0]["draws"]
+        assert min(draws) > max(t["draws"] for t in capacity.tasks(full=full, seed=0) if t["part"] == "truth")
 
 
 @pytest.mark.parametrize("noise", [0.0, 1.0, -0.5, float("nan")])
