@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from micrograd_like.nn import MLP
 from micrograd_like.studies import runs, width
 from micrograd_like.studies.learner import native
 
@@ -164,6 +165,54 @@ def test_claims_can_fail(case):
     kinds = [{*claims[kind:9:3]} for kind in range(3)] + [{claims[9]}, {claims[10]}]
     for kind, held in enumerate(kinds):
         assert held == {kind not in failing}, (kind, summary["claims"])
+
+
+def test_a_dip_between_two_widths_is_no_rise():
+    """The largest does best, and the trend is sure, but 16 and 32 units do worse than 8."""
+    dip = {2: 0.2, 3: 0.3, 4: 0.4, 6: 0.6, 8: 0.97, 16: 0.6, 32: 0.6, 64: 1.0}
+    summary = width.conclude(records(lambda task: dip[task["width"]], lambda task: 400 / task["width"] ** 0.8))
+    for (often, held), problem in zip([*summary["claims"].items()][:9:3], summary["problems"].values(), strict=True):
+        assert problem["trends"][str(width.RATE)][1] < 0.001 and not held, often
+
+
+def test_two_units_can_solve_xor():
+    """By hand: x1 + x2 is above 0.5, but not above 1.5."""
+    model = MLP(2, [2, 1], "tanh")
+    by_hand = [10.0, 10.0, -5.0, 10.0, 10.0, -15.0, 1.0, -1.0, -1.0]
+    for parameter, number in zip(model.parameters(), by_hand, strict=True):
+        parameter.data = number
+    X, y = width.PROBLEMS["xor"].data
+    assert [model(x).data > 0.0 for x in X] == [label == 1 for label in y]
+
+
+def test_two_units_close_no_curve():
+    """Why 2 units fail at circles: there is a way from every point on which the output never falls."""
+    rng = Random(4)
+    for _ in range(50):
+        model = MLP(2, [2, 1], "tanh", rng=rng)
+        w = [parameter.data for parameter in model.parameters()]
+        way = numpy.linalg.solve([w[0:2], w[3:5]], numpy.sign(w[6:8]))
+        along = [model([float(t * step) for step in way]).data for t in numpy.linspace(-5.0, 5.0, 21)]
+        assert all(a <= b + 1e-12 for a, b in pairwise(along))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.4])
+def test_titles_fit(share):
+    """At their longest: 100 % at both ends, or most starts that fail."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    found = records(lambda task: share if task["width"] >= 16 or share < 1.0 else 0.0, lambda task: 2900)
+    with rc_context(runs.STYLE):
+        figure = Figure(figsize=width.SIZE)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        width.draw(figure, found, width.conclude(found))
+        for panel in figure.axes:
+            texts = {text.get_text(): text for text in panel.findobj(Text)}
+            title = texts[panel.get_title("left")].get_window_extent(renderer)
+            assert title.x1 <= panel.get_window_extent().x1 + 2.0  # pixels
 
 
 def test_what_suffices_and_what_was_counted():
