@@ -178,6 +178,8 @@ def _explore(arguments: argparse.Namespace) -> int:
 
 
 def _add_study(commands: Commands) -> None:
+    from .studies import TITLES
+
     parser = commands.add_parser(
         "study",
         help="what the lecture says about learning, as experiments: many runs, counted and drawn",
@@ -185,8 +187,8 @@ def _add_study(commands: Commands) -> None:
         "if all that it claims holds, 1 if not. It needs the extra [study]; with [jit] it is many times faster.",
     )
     studies = parser.add_subparsers(dest="study", required=True, metavar="NAME")
-    for name, what in _STUDIES.items():
-        one = studies.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    for name, title in TITLES.items():
+        one = studies.add_parser(name, help=title, description=f"{title}.")
         one.add_argument("--full", action="store_true", help="the real thing: many more runs, which take much longer")
         one.add_argument("--seed", type=int, default=0, metavar="N", help="for all random numbers (0)")
         one.add_argument("--jobs", type=_count, metavar="N", help="processes at a time (all cores)")
@@ -196,14 +198,6 @@ def _add_study(commands: Commands) -> None:
         if name == "capacity":
             one.add_argument("--noise", type=_share, default=0.2, metavar="X", help="share of wrong labels (0.2)")
             one.set_defaults(options=("noise",))
-
-
-_STUDIES = {
-    "optima": "local optima: SGD ends in different minima, and not all of them are the best",
-    "width": "larger is easier: how often training succeeds, by the number of hidden units",
-    "capacity": "overcapacity: what a network learns and what it only remembers, by its size and that of the data",
-    "depth": "depth: how δ shrinks or grows on its way back, and the product of (1 - f²) w",
-}
 
 
 def _study(arguments: argparse.Namespace) -> int:

@@ -6,15 +6,16 @@ docs/capacity.md tells how it decides, and how often it errs.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from importlib.util import find_spec
 from itertools import product
-from math import isfinite, log
+from math import inf, isfinite, log
 from numbers import Real
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from .data import samples, split, standardize
+from .lazy import need
 from .losses import classification, squared_error
+from .tabular import FEW
 
 if TYPE_CHECKING:
     import numpy
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)  # times as many units: the networks that are compared
 DECAYS = (0.001, 0.003, 0.01, 0.03)  # that are tried as a cure
 CHECKPOINTS = 16  # epochs at which the losses are measured, closer together at the start
-FEW = 10  # different whole numbers are classes, more are quantities
 TOLERANCE = 0.02  # of the loss of guessing: what is less does not count
 LEAST = 20  # samples
 CONFIDENCE = 0.8  # of the intervals; what is sure has to hold in two of them at once, which is rarely wrong
@@ -133,9 +133,7 @@ def diagnose_capacity(
     It needs the extra [study], and takes seconds with the extra [jit], and very much longer without it. Raises
     ValueError for samples or settings that make no sense, FloatingPointError if a training diverges.
     """
-    for name in ("numpy", "scipy"):
-        if find_spec(name) is None:
-            raise ImportError(f"diagnose_capacity needs {name}: pip install 'micrograd_like[study]'")
+    need("diagnose_capacity needs", "study", "numpy", "scipy")
     X, y = samples(X, y)
     layers = [hidden] if isinstance(hidden, int) else list(hidden)
     if not layers or not all(isinstance(h, int) and h >= 1 for h in layers):
@@ -184,10 +182,10 @@ class Plan:
     def __post_init__(self) -> None:
         for name, fits, what in (
             ("epochs", self.epochs >= 1, "1 or more"),
-            ("lr", 0.0 < self.lr < float("inf"), "above 0"),
+            ("lr", 0.0 < self.lr < inf, "above 0"),
             ("momentum", 0.0 <= self.momentum < 1.0, "from 0 up to 1"),
             ("batch", self.batch >= 1, "1 or more"),
-            ("weight_decay", 0.0 <= self.weight_decay < float("inf"), "0 or more"),
+            ("weight_decay", 0.0 <= self.weight_decay < inf, "0 or more"),
         ):
             if not fits:
                 raise ValueError(f"{name} should be {what}, got {getattr(self, name)!r}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 
@@ -14,3 +15,10 @@ def later(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(import_module(f".{modules[name]}", package), name)
 
     return load
+
+
+def need(who: str, extra: str, *packages: str) -> None:
+    """Raise ImportError if one of these is not installed. who: as "studies need"; extra: what brings it."""
+    for name in packages:
+        if find_spec(name) is None:
+            raise ImportError(f"{who} {name}: pip install 'micrograd_like[{extra}]'")

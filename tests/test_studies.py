@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
-from micrograd_like import studies
-from micrograd_like.studies import depth, intervals, runs
+from micrograd_like import lazy, studies
+from micrograd_like.studies import depth, intervals
 
 FILES = ["depth.csv", "depth.json", "depth.png", "depth.runs.jsonl", "depth.svg"]
 
@@ -136,9 +136,10 @@ def chains(monkeypatch):
 def test_the_command(folder, run, chains, monkeypatch):
     status, out, err = run("study", "depth", "--jobs", "1")
     assert status == 0, err
-    assert out.startswith(f"{depth.TITLE}\nthe lecture: {depth.LECTURE}\n\nthe report\n\nholds: there are two\n")
+    title = studies.TITLES["depth"]
+    assert out.startswith(f"{title}\nthe lecture: {depth.LECTURE}\n\nthe report\n\nholds: there are two\n")
     assert out.splitlines()[-5:] == [f"studies/depth.{kind}" for kind in ("runs.jsonl", "csv", "json", "svg", "png")]
-    assert err.splitlines()[-1] == f"{depth.TITLE}: 2 of 2"
+    assert err.splitlines()[-1] == f"{title}: 2 of 2"
     before = contents(folder / "studies")
     assert list(before) == FILES
     assert [row["size"] for row in csv.DictReader((folder / "studies/depth.csv").read_text().splitlines())] == [
@@ -240,7 +241,7 @@ def test_the_folder_is_a_file(folder, run):
 
 
 def test_without_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "find_spec", lambda name: None if name == "scipy" else name)
+    monkeypatch.setattr(lazy, "find_spec", lambda name: None if name == "scipy" else name)
     with pytest.raises(ImportError, match=r"studies need scipy: pip install 'micrograd_like\[study\]'"):
         studies.study("depth", tmp_path)
 

@@ -227,7 +227,6 @@ def test_what_suffices_and_what_was_counted():
     assert last["median"][0] <= last["quartiles"][1] <= last["median"][1]
     assert last["parameters"] == len(width._learner("xor", 64).params)
     assert last["work"][0] <= last["parameters"] * 4 * 1.05 * 400 / 64**0.8
-    assert "∞" not in "".join(summary["claims"]) or cells[0]["work"][0] is None
 
 
 def test_nothing_succeeds():

@@ -1,28 +1,34 @@
 """A recorded graph at other numbers: its values, and its gradients as a map, the graph left as it is."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..engine import Value
+from ..ops import Op
 from ..transforms import sweep
 from ..walks import topological
 
 
-def values(loss: Value, changed: Mapping[Value, float] | None = None) -> dict[Value, float]:
-    """The number of every node `loss` depends on, if the nodes in `changed` had those numbers.
+def values(
+    loss: Value | Sequence[Value],
+    changed: Mapping[Value, Any] | None = None,
+    rule: Callable[[Op], Callable[..., Any]] = lambda op: op.value,
+) -> dict[Value, Any]:
+    """The number of every node `loss`, one or several, depends on, if the nodes in `changed` had those numbers.
 
     A changed node need not be a leaf: what it was computed from then has no say. Outside a domain it is nan.
+    rule: how an operation is computed, for other numbers than floats; as the table says unless given.
     """
     changed = changed or {}
-    numbers: dict[Value, float] = {}
-    for node in topological(loss):
+    numbers: dict[Value, Any] = {}
+    for node in topological(*([loss] if isinstance(loss, Value) else loss)):
         if node in changed:
             numbers[node] = changed[node]
         elif node.op is None:
             numbers[node] = node.data
         else:
-            numbers[node] = node.op.value(*_operands(node, numbers))
+            numbers[node] = rule(node.op)(*_operands(node, numbers))
     return numbers
 
 

@@ -6,8 +6,14 @@ they need. Each is a module here, with the functions that `runs.Study` names.
 
 from ..lazy import later
 
-NAMES = ("optima", "width", "capacity", "depth")
+TITLES = {
+    "optima": "Local optima: where training ends depends on where it starts",
+    "width": "Larger is easier: how often training succeeds, by the number of hidden units",
+    "capacity": "Overcapacity: what a network learns, and what it only remembers",
+    "depth": "Depth, and the product of (1 - f²) w",
+}
+NAMES = tuple(TITLES)
 
 __getattr__ = later(__name__, {"study": "runs"})
 
-__all__ = ["NAMES", "study"]
+__all__ = ["NAMES", "TITLES", "study"]

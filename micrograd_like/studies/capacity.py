@@ -35,7 +35,6 @@ from .runs import Json
 if TYPE_CHECKING:
     import numpy
 
-TITLE = "Overcapacity: what a network learns, and what it only remembers"
 LECTURE = "a network can have more capacity than the task needs (overcapacity): one must be able to see that"
 SIZE = (12.6, 8.0)
 

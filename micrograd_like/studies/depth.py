@@ -19,17 +19,17 @@ from random import Random
 from typing import Any
 
 from .. import data, nn
-from ..byhand.lecture import ACTIVATIONS, _slope_of_tanh
-from ..engine import Value
+from ..byhand.lecture import ACTIVATIONS, chain_deltas
+from ..lecture import chain
 from ..losses import binary_cross_entropy, squared_error
 from ..ops import FUNCTIONS
 from ..show.plane import COLOURS
 from ..show.plots import MARKERS
+from ..walks import topological
 from .intervals import mean, wilson
 from .learner import Learner
 from .runs import Json
 
-TITLE = "Depth, and the product of (1 - f²) w"
 LECTURE = "δ_i = (1 - f_i²) w_{i+1} δ_{i+1}"
 SIZE = (11.0, 8.6)
 
@@ -96,19 +96,14 @@ def run(task: Json) -> Json:
 def _chain(task: Json) -> Json:
     """|δ_i / δ_L| of each unit by the engine; and by the product, of plain floats."""
     rng = Random(task["seed"])
-    w = [Value(rng.choice((-1, 1)) * task["size"] * exp(rng.uniform(-0.5, 0.5))) for _ in range(UNITS)]
-    f, zs = 0.8, []
-    for w_i in w:
-        zs.append(w_i * f)
-        f = FUNCTIONS["tanh"](zs[-1])
-    squared_error(f, 0.5).backward()
-    product, products = 1.0, [1.0]
-    for z, w_next in zip(reversed(zs[:-1]), reversed(w), strict=False):
-        product *= _slope_of_tanh(z.data) * w_next.data
-        products.append(product)
+    w = [rng.choice((-1, 1)) * task["size"] * exp(rng.uniform(-0.5, 0.5)) for _ in range(UNITS)]
+    x, y = 0.8, 0.5
+    _, loss = chain(w, x, y)
+    loss.backward()
+    by_engine = [node.grad for node in topological(loss) if node.name and node.name.startswith("z")]
     return {
-        "measured": [abs(z.grad / zs[-1].grad) for z in zs],
-        "formula": [abs(x) for x in reversed(products)],
+        "measured": [abs(delta / by_engine[-1]) for delta in by_engine],
+        "formula": [abs(delta / deltas[-1]) for deltas in [chain_deltas(w, x, y)] for delta in deltas],
     }
 
 

@@ -1,5 +1,6 @@
 """A network that is trained many times on the same samples, each time from another start; compiled once for all."""
 
+from array import array
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ class Learner:
         losses, shares = [], []
         for first in range(0, epochs, at_once):
             count = min(at_once, epochs - first)
-            orders = self._rng.permuted(numpy.tile(numpy.arange(n), (count, 1)), axis=1)
+            orders = self._rng.permuted(numpy.tile(numpy.arange(n, dtype="q"), (count, 1)), axis=1)
             try:
                 for mean, share in self._epochs(orders):
                     losses.append(mean)
@@ -122,7 +123,7 @@ class Learner:
         import numpy
 
         if self._native is not None:
-            lost, right = self._read(self._native.numbers(orders.ravel().tolist()), orders, self.pairs)
+            lost, right = self._read(self._native.numbers(array("q", orders.tobytes())), orders, self.pairs)
             yield lost.mean(axis=-1), None if right is None else right.mean(axis=-1)
             return
         for order in orders.tolist():

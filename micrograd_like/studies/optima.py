@@ -26,7 +26,6 @@ from .learner import Learner, native
 from .proof import prove
 from .runs import Json
 
-TITLE = "Local optima: where training ends depends on where it starts"
 LECTURE = (
     "with several layers the loss is no longer convex in the weights: no SGD method is guaranteed to reach the global "
     "optimum"
@@ -469,12 +468,13 @@ def _draw_plane(ax: Any, summary: Json) -> None:
     origin, (across, up) = numpy.array(plane["origin"]), map(numpy.array, plane["directions"])
     seen = numpy.array([*plane["minima"], *(point for path in plane["paths"] for point in path["points"])])
     (left, bottom), (right, top) = seen.min(axis=0) - 0.5, seen.max(axis=0) + numpy.array([1.0, 0.5])
-    x, y = numpy.linspace(left, right, 90), numpy.linspace(bottom, top, 90)
+    x, y = numpy.linspace(left, right, 60), numpy.linspace(bottom, top, 60)
     slope, _ = derivatives()
     heights = numpy.array([[slope(origin + u * across + v * up)[0] for u in x] for v in y])
     best = summary["minima"][0]["value"]
     levels = best * numpy.geomspace(1.0, max(heights.max() / best, 2.0), 20)
-    ax.contourf(x, y, heights, levels=levels, cmap="Blues", norm="log", extend="both", alpha=0.75)
+    filled = ax.contourf(x, y, heights, levels=levels, cmap="Blues", norm="log", extend="both", alpha=0.75)
+    filled.set_rasterized(True)  # or an SVG of it is larger than all others
     ax.contour(x, y, heights, levels=levels, colors="white", linewidths=0.5)
     for path in plane["paths"]:
         points = numpy.array(path["points"])

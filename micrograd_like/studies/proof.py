@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf, nextafter
 from typing import Any, NamedTuple
 
+from ..byhand.replay import values
 from ..engine import Value
+from ..ops import Op
 from ..transforms import gradients
-from ..walks import topological
 
 BITS = 120  # of the ends of intervals: rounding is then far below that of floats
 
@@ -71,24 +72,20 @@ def prove(f: Callable[[Sequence[Any]], Value], point: Sequence[float], radius: f
     return Proof(holds, radius, _ends(within), _ends(slope)[1], _ends(curvature)[0])
 
 
-def ranges(nodes: Iterable[Value], leaves: Mapping[Value, Any], iv: Any) -> list[Any]:
+def ranges(nodes: Sequence[Value], leaves: Mapping[Value, Any], iv: Any) -> list[Any]:
     """An interval for each node, which holds all that it can be while the leaves are in theirs.
 
     leaves: their intervals; other leaves have their numbers. iv: a context of mpmath for intervals.
     """
-    nodes = list(nodes)
-    rules, known = _rules(iv), dict(leaves)
-    for node in topological(*nodes):
-        if node in known:
-            continue
-        if node.op is None:
-            known[node] = iv.mpf(node.data)
-        elif node.op.name in rules:
-            operands = (known[x] if isinstance(x, Value) else iv.mpf(x) for x in node.operands)
-            known[node] = rules[node.op.name](*operands)
-        else:
-            raise NotImplementedError(f"there is no rule for intervals of {node.op.name}")
-    return [known[node] for node in nodes]
+    rules = _rules(iv)
+
+    def rule(op: Op) -> Callable[..., Any]:
+        if op.name not in rules:
+            raise NotImplementedError(f"there is no rule for intervals of {op.name}")
+        return lambda *operands: rules[op.name](*map(iv.convert, operands))
+
+    known = values(nodes, leaves, rule)
+    return [iv.convert(known[node]) for node in nodes]
 
 
 def _rules(iv: Any) -> dict[str, Callable[..., Any]]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from hashlib import sha256
 from importlib import import_module
-from importlib.util import find_spec
 from inspect import signature
 from os import PathLike
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Protocol, Self
 
 from .. import __version__
 from ..files import check_place, replace, tidy
+from ..lazy import need
 from ..progress import progress as told_progress
 from .learner import native
 
@@ -28,7 +28,6 @@ Json = dict[str, Any]
 class Study(Protocol):
     """What the module of a study has."""
 
-    TITLE: str  # what it is about
     LECTURE: str  # what the lecture says of it
     SIZE: tuple[float, float]  # of the picture, in inches
 
@@ -57,11 +56,12 @@ class Study(Protocol):
 class Finished:
     """A study that was done. Printed, it is the report.
 
-    records: each task with its result, in a dict. summary: what was concluded. files: what was written.
+    title: of the study. records: each task with its result, in a dict. summary: what was concluded. files: what was
+    written.
     """
 
-    def __init__(self, study: Study, records: list[Json], summary: Json, files: list[Path]):
-        self.records, self.summary, self.files = records, summary, files
+    def __init__(self, title: str, study: Study, records: list[Json], summary: Json, files: list[Path]):
+        self.title, self.records, self.summary, self.files = title, records, summary, files
         self._study = study
 
     @property
@@ -74,7 +74,7 @@ class Finished:
             f"{'holds' if holds else 'DOES NOT HOLD'}: {claim}" for claim, holds in self.summary["claims"].items()
         )
         lines = [
-            self._study.TITLE, fill(f"the lecture: {self._study.LECTURE}", 100), "", self._study.report(self.summary),
+            self.title, fill(f"the lecture: {self._study.LECTURE}", 100), "", self._study.report(self.summary),
             "", *(fill(claim, 100, subsequent_indent="    ") for claim in claims), "", *map(str, self.files),
         ]  # fmt: skip
         return "\n".join(lines)
@@ -106,14 +106,15 @@ def study(
     a study goes on where it was, and ends with the bytes that all files would have had without a break, on the same
     machine and with the same versions of what draws.
 
-    Raises ValueError for another name, for options that the study has not, if the file holds runs of another study (and
-    `force` is not given) or is damaged; ImportError without the extra [study]; OSError if a file cannot be written.
+    Raises ValueError for another name, if the file is damaged or holds runs of another study and `force` is not given;
+    TypeError for options that the study has not; ImportError without the extra [study]; OSError if a file cannot be
+    written.
     """
-    from . import NAMES
+    from . import NAMES, TITLES
 
     if name not in NAMES:
         raise ValueError(f"there is no study {name!r}; choose one of {', '.join(NAMES)}")
-    _need_extra()
+    need("studies need", "study", "joblib", "matplotlib", "mpmath", "numpy", "scipy", "sklearn")
     module: Any = import_module(f".{name}", __package__)
     given = signature(module.tasks).bind(full=full, seed=seed, **options)
     given.apply_defaults()
@@ -132,10 +133,10 @@ def study(
         tidy(place)
         if place.exists() and not path.exists() and not force:
             raise ValueError(f"{place} is there already and was kept; force=True replaces it")
-    with Runs(path, header, len(tasks), force=force) as runs:
+    with Runs(path, header, tasks, force=force) as runs:
         if progress and not header["compiled"] and len(runs.results) < len(tasks):
             print("not compiled, so many times slower: pip install 'micrograd_like[jit]'", file=sys.stderr)
-        runs.collect(tasks, module.run, jobs, module.TITLE if progress else None)
+        runs.collect(module.run, jobs, TITLES[name] if progress else None)
     records = [{**task, **result} for task, result in zip(tasks, runs.results, strict=True)]
     summary = module.conclude(records)
     rows = module.table(records, summary)
@@ -146,25 +147,18 @@ def study(
     ]
     for place, content in zip(places, contents, strict=True):
         replace(place, content)
-    return Finished(module, records, summary, [path, *places])
-
-
-def _need_extra() -> None:
-    for name in ("joblib", "matplotlib", "mpmath", "numpy", "scipy", "sklearn"):
-        if find_spec(name) is None:
-            raise ImportError(f"studies need {name}: pip install 'micrograd_like[study]'")
+    return Finished(TITLES[name], module, records, summary, [path, *places])
 
 
 class Runs:
     """The results of the tasks so far, in a file of JSON lines: a header, then one for each task, in their order.
 
-    header: what has to be the same for the results to belong together. total: how many tasks there are. While it is
-    open, no other process can open it. Raises ValueError if one has, if the header is another, or if the file is no
-    such file, unless force.
+    header: what has to be the same for the results to belong together. While it is open, no other process can open it.
+    Raises ValueError if one has, if the header is another, or if the file is no such file, unless force.
     """
 
-    def __init__(self, path: Path, header: Json, total: int, *, force: bool = False):
-        self.path, self.total = path, total
+    def __init__(self, path: Path, header: Json, tasks: Sequence[Json], *, force: bool = False):
+        self.path, self.tasks = path, tasks
         first = json.dumps(header)
         self._file = path.open("a+b")
         try:
@@ -214,7 +208,7 @@ class Runs:
                 f"{self.path} has the runs of another study ({'; '.join(told) or 'its tasks are others'}); it was "
                 "kept: take another folder, or force=True begins anew"
             )
-        if len(results) > self.total:
+        if len(results) > len(self.tasks):
             raise ValueError(f"{self.path} has more runs than there are tasks; force=True begins anew")
         return results
 
@@ -222,11 +216,9 @@ class Runs:
         self._file.write(f"{line}\n".encode())
         self._file.flush()
 
-    def collect(
-        self, tasks: Sequence[Json], run: Callable[[Json], Json], jobs: int | None, title: str | None = None
-    ) -> None:
+    def collect(self, run: Callable[[Json], Json], jobs: int | None, title: str | None = None) -> None:
         """Do the tasks that are not done yet, and keep each result. title: of the progress, None for silence."""
-        done, total = len(self.results), self.total
+        done, total = len(self.results), len(self.tasks)
 
         def short(result: Any) -> str:
             return f"{len(self.results)} of {total}"
@@ -238,7 +230,7 @@ class Runs:
             print(f"{done} of {total} runs were done before, says {self.path}", file=sys.stderr)
         bar: Any = nullcontext(lambda result: None) if title is None else told_progress(total, done, short, line)
         with bar as show:
-            for result in parallel(run, tasks[done:], jobs):
+            for result in parallel(run, self.tasks[done:], jobs):
                 text = json.dumps(result, allow_nan=False)
                 self._write(text)
                 self.results.append(json.loads(text))

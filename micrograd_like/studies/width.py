@@ -26,7 +26,6 @@ from .runs import Json
 if TYPE_CHECKING:
     import numpy
 
-TITLE = "Larger is easier: how often training succeeds, by the number of hidden units"
 LECTURE = (
     "larger models tend to be easier to learn, because their units need to be adjusted only so that they are, "
     "collectively, sufficient to solve the task"
